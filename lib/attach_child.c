@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The system calls that bind a view's files in a container. This runs in a child cloned from a
+ * process that may have threads: only system calls, no allocation, no stdio, no locks
+ * (signal-safety(7)).
+ *
+ * The mounts are taken in the namespace the view is in and moved in the container's: that works
+ * whether or not the view was mounted before the container's namespace was cut off. Paths in the
+ * container are the container's to choose; they are resolved below its root without following any
+ * link, and what was found is what is mounted on, by fd.
+ */
+
+#include "lib/attach_child.h"
+
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+
+/* Mounts stacked on one file; more are not ours to dig through. */
+#define MAX_STACKED 16
+
+static int open_beneath(int dir_fd, const char *path, uint64_t flags)
+{
+    struct open_how how = {
+        .flags = flags | O_PATH | O_CLOEXEC,
+        .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+    };
+    /* -EAGAIN: a rename or mount somewhere on the machine raced with the ".." check, openat2(2). */
+    for (int attempt = 0;; attempt++) {
+        int fd = (int)syscall(SYS_openat2, dir_fd, path, &how, sizeof(how));
+        if (fd >= 0)
+            return fd;
+        if (errno != EINTR && (errno != EAGAIN || attempt == MAX_STACKED))
+            return -errno;
+    }
+}
+
+/* The attributes the kernel has: a FUSE server that hangs is not asked. */
+static int stat_cached(int dir_fd, const char *path, struct statx *ret_stx)
+{
+    int flags = AT_STATX_DONT_SYNC | AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT;
+    if (path[0] == '\0')
+        flags |= AT_EMPTY_PATH;
+    return statx(dir_fd, path, flags, STATX_TYPE, ret_stx) < 0 ? -errno : 0;
+}
+
+static dev_t stx_dev(const struct statx *stx)
+{
+    return makedev(stx->stx_dev_major, stx->stx_dev_minor);
+}
+
+int sf_attach_view_dev(const char *view, dev_t *ret_dev)
+{
+    struct statx stx;
+    int r = stat_cached(AT_FDCWD, view, &stx);
+    if (r == -ENOENT || r == -ENOTDIR)
+        return -ESTALE;
+    if (r < 0)
+        return r;
+    if (!(stx.stx_attributes & STATX_ATTR_MOUNT_ROOT))
+        return -ESTALE;
+    *ret_dev = stx_dev(&stx);
+    return 0;
+}
+
+/* A read-only mount of the view's file that belongs to no propagation group: unmounting the view on
+ * the host or in the container leaves the other alone. */
+static int take_file(SfAttachTarget *target)
+{
+    SF_CLEANUP_FD int fd = open_tree(AT_FDCWD, target->source,
+                                     OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_SYMLINK_NOFOLLOW);
+    if (fd < 0)
+        return -errno;
+    struct mount_attr attr = {
+        .attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
+        .propagation = MS_PRIVATE,
+    };
+    if (mount_setattr(fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
+        return -errno;
+    target->tree_fd = sf_steal_fd(&fd);
+    return 0;
+}
+
+/* The directory of a target, which must be on the kernel's own file system. */
+static int open_directory(int root_fd, const SfAttachTarget *target)
+{
+    SF_CLEANUP_FD int fd = open_beneath(root_fd, target->directory, O_DIRECTORY);
+    if (fd < 0)
+        return fd;
+    struct statfs fs;
+    if (fstatfs(fd, &fs) < 0)
+        return -errno;
+    if ((unsigned)fs.f_type != target->fs_magic)
+        return -EXDEV;
+    return sf_steal_fd(&fd);
+}
+
+/* By name in a directory that is held: a path through /proc would need a procfs of our own pid
+ * namespace, which the container's is not. */
+static int unmount_name(int dir_fd, const char *name)
+{
+    if (fchdir(dir_fd) < 0)
+        return -errno;
+    return umount2(name, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 ? -errno : 0;
+}
+
+/* What is mounted over a file of the directory: 0 nothing, 1 /dev/null (how runtimes mask a file),
+ * 2 a FUSE mount without a server, -EBUSY anything else. */
+static int overmount_kind(int file_fd, int dir_fd)
+{
+    struct statx file, dir;
+    int r = stat_cached(file_fd, "", &file);
+    if (r == 0)
+        r = stat_cached(dir_fd, "", &dir);
+    if (r < 0)
+        return r;
+    if (stx_dev(&file) == stx_dev(&dir))
+        return 0;
+    if (S_ISCHR(file.stx_mode) && file.stx_rdev_major == 1 && file.stx_rdev_minor == 3)
+        return 1;
+    struct statfs fs;
+    if (fstatfs(file_fd, &fs) < 0 &&
+        (errno == ENOTCONN || errno == ECONNABORTED || errno == ECONNREFUSED))
+        return 2;
+    return -EBUSY;
+}
+
+/* fd of the file to mount over; -ENOENT when there is none. */
+static int open_file(int dir_fd, const char *name)
+{
+    for (unsigned i = 0; i < MAX_STACKED; i++) {
+        SF_CLEANUP_FD int fd = open_beneath(dir_fd, name, 0);
+        if (fd < 0)
+            return fd;
+        int kind = overmount_kind(fd, dir_fd);
+        if (kind == 0)
+            return sf_steal_fd(&fd);
+        if (kind == 1)
+            return -ENOENT;
+        if (kind < 0)
+            return kind;
+        int r = unmount_name(dir_fd, name);
+        if (r < 0)
+            return r;
+    }
+    return -EBUSY;
+}
+
+static int bind_one(int root_fd, SfAttachTarget *target, SfAttachReport *report)
+{
+    report->step = SF_ATTACH_OPEN_TARGET;
+    SF_CLEANUP_FD int dir_fd = open_directory(root_fd, target);
+    if (dir_fd == -ENOENT)
+        return 0;
+    if (dir_fd < 0)
+        return dir_fd;
+    SF_CLEANUP_FD int file_fd = open_file(dir_fd, target->name);
+    if (file_fd == -ENOENT)
+        return 0;
+    if (file_fd < 0)
+        return file_fd;
+    report->step = SF_ATTACH_MOVE;
+    if (move_mount(target->tree_fd, "", file_fd, "",
+                   MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+        return -errno;
+    target->bound = true;
+    report->count++;
+    return 0;
+}
+
+/* Unmounts the view's mounts on a target, and nothing else; returns how many. */
+static int unbind_one(int root_fd, const SfAttachTarget *target, dev_t view_dev)
+{
+    SF_CLEANUP_FD int dir_fd = open_directory(root_fd, target);
+    if (dir_fd < 0)
+        return dir_fd == -ENOENT ? 0 : dir_fd;
+    int count = 0;
+    for (; count < MAX_STACKED; count++) {
+        SF_CLEANUP_FD int file_fd = open_beneath(dir_fd, target->name, 0);
+        if (file_fd < 0)
+            return file_fd == -ENOENT ? count : file_fd;
+        struct statx stx;
+        int r = stat_cached(file_fd, "", &stx);
+        if (r < 0)
+            return r;
+        if (stx_dev(&stx) != view_dev)
+            break;
+        r = unmount_name(dir_fd, target->name);
+        if (r < 0)
+            return r;
+    }
+    return count;
+}
+
+static int enter(int ns_fd)
+{
+    return setns(ns_fd, CLONE_NEWNS) < 0 ? -errno : 0;
+}
+
+static int take_all(const SfAttachPlan *plan, SfAttachReport *report)
+{
+    report->step = SF_ATTACH_TAKE_FILE;
+    for (unsigned i = 0; i < plan->target_count; i++) {
+        report->file = i;
+        int r = take_file(&plan->targets[i]);
+        if (r < 0)
+            return r;
+    }
+    report->file = plan->target_count;
+    return 0;
+}
+
+static int bind_all(const SfAttachPlan *plan, int root_fd, SfAttachReport *report)
+{
+    int r = 0;
+    for (unsigned i = 0; i < plan->target_count && r == 0; i++) {
+        report->file = i;
+        r = bind_one(root_fd, &plan->targets[i], report);
+    }
+    if (r == 0) {
+        report->file = plan->target_count;
+        return 0;
+    }
+    for (unsigned i = plan->target_count; i-- > 0;)
+        if (plan->targets[i].bound)
+            /* the first error is the one to report; sf_detach() would meet the same again */
+            (void)unbind_one(root_fd, &plan->targets[i], report->view_dev);
+    report->count = 0;
+    return r;
+}
+
+static int unbind_all(const SfAttachPlan *plan, int root_fd, SfAttachReport *report)
+{
+    int first = 0;
+    report->step = SF_ATTACH_UNMOUNT;
+    report->file = plan->target_count;
+    for (unsigned i = 0; i < plan->target_count; i++) {
+        int r = unbind_one(root_fd, &plan->targets[i], report->view_dev);
+        if (r >= 0) {
+            report->count += (unsigned)r;
+        } else if (first == 0) {
+            first = r;
+            report->file = i;
+        }
+    }
+    return first;
+}
+
+static int work(const SfAttachPlan *plan, SfAttachReport *report)
+{
+    const SfAttachSpec *spec = plan->spec;
+    int r = 0;
+    if (spec->source_ns_fd >= 0) {
+        report->step = SF_ATTACH_ENTER_SOURCE;
+        r = enter(spec->source_ns_fd);
+    }
+    if (r == 0) {
+        report->step = SF_ATTACH_FIND_VIEW;
+        r = sf_attach_view_dev(spec->view, &report->view_dev);
+    }
+    if (r == 0 && !plan->detach)
+        r = take_all(plan, report);
+    if (r < 0)
+        return r;
+
+    report->step = SF_ATTACH_ENTER_TARGET;
+    r = enter(spec->target_ns_fd);
+    if (r < 0)
+        return r;
+    report->step = SF_ATTACH_OPEN_ROOT;
+    int root_fd = spec->root_fd;
+    if (root_fd < 0)
+        root_fd = open(spec->rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (root_fd < 0)
+        return -errno;
+    return plan->detach ? unbind_all(plan, root_fd, report) : bind_all(plan, root_fd, report);
+}
+
+void sf_attach_child(const SfAttachPlan *plan, int report_fd)
+{
+    /* Nobody would undo what a child does whose caller was killed. */
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* cannot fail for a valid signal */
+    SfAttachReport report = {.step = SF_ATTACH_PREPARE, .file = plan->target_count};
+    report.error = work(plan, &report);
+    ssize_t n;
+    do
+        n = write(report_fd, &report, sizeof(report));
+    while (n < 0 && errno == EINTR);
+    _exit(n == (ssize_t)sizeof(report) ? 0 : 1);
+}
