@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * What container.c, container_memory.c, container_cpu.c and load.c share. Nobody else includes it.
+ * Lock order: the sampler's lock, then load_lock. No lock is held over a read.
+ */
+
+#include <glib.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "daemon/container/container.h"
+#include "daemon/container/load.h"
+
+struct SfContainer {
+    gatomicrefcount refs;
+
+    /* Constant from sf_container_new() on. */
+    SfHost *host; /* borrowed */
+    char *id;
+    char *bundle;
+    pid_t init_pid;
+    int pidfd;
+    uint64_t start_ticks;
+    uint64_t registered_nsec;
+    uid_t root_uid;
+    gid_t root_gid;
+    SfNamespaces namespaces;
+    bool time_namespace;
+    SfPolicy policy;
+    SfCgroup *cgroups[SF_CONTROLLER_COUNT]; /* references; NULL where there is none */
+    SfCgroup *task_cgroup;                  /* one of cgroups[]; NULL: none */
+    SfLoadSampler *sampler;                 /* reference; NULL: none */
+
+    SfCpuAccount *cpu_account; /* has a lock of its own */
+
+    pthread_mutex_t tasks_lock;
+    SfTaskCount tasks;      /* protected by tasks_lock */
+    uint64_t tasks_at_nsec; /* protected by tasks_lock: when the count began */
+    bool tasks_counted;     /* protected by tasks_lock */
+
+    pthread_mutex_t load_lock;
+    SfLoad load;          /* protected by load_lock */
+    atomic_bool followed; /* the sampler has it; written under the sampler's lock only */
+    bool forgotten;       /* protected by the sampler's lock: never followed again */
+};
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(SfContainer, sf_container_unref)
+
+/* A host text that a scope gives back. */
+typedef SfSharedText SfSharedTextRef;
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(SfSharedTextRef, sf_shared_text_unref)
+
+/* Brings the load up to date with a count of now. */
+void sf_container_load_sample(SfContainer *container);
+/* Whether someone has read the load recently enough. Takes load_lock. */
+bool sf_container_load_wanted(SfContainer *container);
+
+/* The sampler that containers made now report to, with a reference; NULL: none. */
+SfLoadSampler *sf_load_sampler_ref_default(void);
+SfLoadSampler *sf_load_sampler_unref(SfLoadSampler *sampler);
+/* Follows a container from now on, with a reference, unless it was forgotten or the sampler has
+ * been stopped. */
+void sf_load_sampler_follow(SfLoadSampler *sampler, SfContainer *container);

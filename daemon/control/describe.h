@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * What the control interface tells of a container, as JSON. Reads cgroups and so may block: called
+ * off the main thread, on references.
+ */
+
+#include <jansson.h>
+
+#include "daemon/view/view.h"
+
+/* type Container of the interface. */
+json_t *sf_describe_line(SfView *view);
+/* The reply of Inspect. mount_point: the view's. */
+json_t *sf_describe_container(SfView *view, const char *mount_point);
+/* type File of the interface, for the files of the view. */
+json_t *sf_describe_files_to_bind(SfView *view);

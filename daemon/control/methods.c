@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The methods of io.sysfsd.Control and org.varlink.service. What changes the registry is done here
+ * and now, on the main thread; what reads cgroups goes to one other thread on references, so that a
+ * cgroup file that hangs delays no registration.
+ */
+
+#include "daemon/control/methods.h"
+
+#include <errno.h>
+#include <glib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/control/describe.h"
+#include "daemon/control/interfaces.h"
+
+#define CONTROL "io.sysfsd.Control"
+#define SERVICE "org.varlink.service"
+/* A peer that was cut off leaves its job behind. */
+#define MAX_JOBS SF_CONTROL_MAX_CLIENTS
+
+static GThreadPool *readers;  /* sf_methods_start() to sf_methods_stop() */
+static unsigned running_jobs; /* pushed and not yet answered; main thread only */
+
+typedef struct ReadJob {
+    SfCall *call;
+    bool inspect; /* one container in full; else a line each */
+    unsigned count;
+    SfView **views;    /* references; owned */
+    char *mount_point; /* owned; of an inspected one */
+    json_t *reply;     /* what the thread has made */
+} ReadJob;
+
+static void free_job(ReadJob *job)
+{
+    for (unsigned i = 0; i < job->count; i++)
+        sf_view_unref(job->views[i]);
+    g_free(job->views);
+    g_free(job->mount_point);
+    g_free(job);
+}
+
+static gboolean finish_job(void *data)
+{
+    ReadJob *job = data;
+
+    running_jobs--;
+    sf_call_reply(job->call, job->reply);
+    free_job(job);
+    return G_SOURCE_REMOVE;
+}
+
+static void run_job(void *data, void *user_data)
+{
+    ReadJob *job = data;
+
+    if (job->inspect) {
+        job->reply = sf_describe_container(job->views[0], job->mount_point);
+    } else {
+        json_t *lines = json_array();
+        for (unsigned i = 0; i < job->count; i++)
+            (void)json_array_append_new(lines, sf_describe_line(job->views[i]));
+        job->reply = json_pack("{s:o}", "containers", lines);
+    }
+    /* Not g_idle_add(): its priority lets a busy socket hold back the answer. */
+    (void)g_idle_add_full(G_PRIORITY_DEFAULT, finish_job, job, NULL);
+}
+
+void sf_methods_start(void)
+{
+    /* Exclusive: a thread that is shared between pools wakes up to see whether it is still wanted,
+     * and a daemon at rest does nothing. */
+    readers = g_thread_pool_new(run_job, NULL, 1, TRUE, NULL);
+}
+
+void sf_methods_stop(void)
+{
+    if (!readers)
+        return;
+    g_thread_pool_free(g_steal_pointer(&readers), FALSE, TRUE);
+    while (running_jobs > 0)
+        (void)g_main_context_iteration(NULL, TRUE);
+}
+
+static void fail(SfCall *call, SfControlError *error)
+{
+    sf_call_fail(call, CONTROL, error);
+}
+
+static void push_job(ReadJob *job)
+{
+    SfControlError error = {0};
+
+    if (readers && running_jobs < MAX_JOBS) {
+        running_jobs++;
+        /* False would mean: queued, and no thread could be added now. */
+        (void)g_thread_pool_push(readers, job, NULL);
+        return;
+    }
+    if (readers)
+        (void)sf_fail_errno(&error, -EBUSY, "%u requests wait for cgroups that do not answer",
+                            running_jobs);
+    else
+        (void)sf_fail_errno(&error, -ESHUTDOWN, "the daemon stops");
+    fail(job->call, &error);
+    free_job(job);
+}
+
+/* A string parameter, or NULL with *error. */
+static const char *string_parameter(const json_t *parameters, const char *name,
+                                    SfControlError *error)
+{
+    const char *value = json_string_value(json_object_get(parameters, name));
+
+    if (!value)
+        (void)sf_fail_parameter(error, name, "parameter %s must be a string", name);
+    return value;
+}
+
+/* Who is meant: the pid that was given, checked against the pidfd that came along. A caller in
+ * another pid namespace knows only the latter. */
+static int registered_pid(const json_t *parameters, int pidfd, pid_t *ret_pid,
+                          SfControlError *error)
+{
+    const json_t *given = json_object_get(parameters, "pid");
+    pid_t pid = 0;
+
+    if (!json_is_integer(given) || json_integer_value(given) < 0 ||
+        json_integer_value(given) > INT32_MAX)
+        return sf_fail_parameter(error, "pid", "parameter pid must be a process number");
+    if (pidfd >= 0) {
+        int r = sf_pidfd_pid(pidfd, &pid);
+        if (r < 0)
+            return sf_fail_errno(error, r, "the process of the pidfd");
+    }
+    if (pid == 0)
+        pid = (pid_t)json_integer_value(given);
+    if (pid == 0)
+        return sf_fail_parameter(error, "pid", "no process was given");
+    if (json_integer_value(given) != 0 && json_integer_value(given) != pid)
+        return sf_fail_parameter(error, "pid", "the pidfd is of process %d, not %d", (int)pid,
+                                 (int)json_integer_value(given));
+    *ret_pid = pid;
+    return 0;
+}
+
+static int register_container(SfCall *call, const json_t *parameters, SfEntry **ret_entry,
+                              SfControlError *error)
+{
+    SfRegistration registration = {.pidfd = sf_call_fd(call)};
+    const json_t *bundle = json_object_get(parameters, "bundle");
+    const json_t *annotations = json_object_get(parameters, "annotations");
+
+    registration.id = string_parameter(parameters, "id", error);
+    if (!registration.id ||
+        registered_pid(parameters, registration.pidfd, &registration.pid, error) < 0)
+        return -1;
+    if (bundle && !json_is_null(bundle) && !json_is_string(bundle))
+        return sf_fail_parameter(error, "bundle", "parameter bundle must be a string");
+    if (annotations && !json_is_null(annotations) && !json_is_object(annotations))
+        return sf_fail_parameter(error, "annotations",
+                                 "parameter annotations must be an object of strings");
+    registration.bundle = json_string_value(bundle);
+    registration.annotations = json_is_object(annotations) ? annotations : NULL;
+    return sf_registry_register(sf_control_registry(sf_call_control(call)), &registration,
+                                ret_entry, error);
+}
+
+static void method_register(SfCall *call, const json_t *parameters)
+{
+    SfControlError error = {0};
+    SfEntry *entry;
+
+    if (register_container(call, parameters, &entry, &error) < 0) {
+        g_info("registration refused: %s",
+               json_string_value(json_object_get(error.details, "message")));
+        fail(call, &error);
+        return;
+    }
+    sf_call_reply(call, json_pack("{s:O, s:b, s:s, s:o}", "id", json_object_get(parameters, "id"),
+                                  "enabled", entry != NULL, "view", entry ? entry->mount_point : "",
+                                  "files",
+                                  entry ? sf_describe_files_to_bind(entry->view) : json_array()));
+}
+
+static void method_unregister(SfCall *call, const json_t *parameters)
+{
+    SfControlError error = {0};
+    const char *id = string_parameter(parameters, "id", &error);
+
+    if (id &&
+        !sf_registry_unregister(sf_control_registry(sf_call_control(call)), id, "unregistered")) {
+        (void)sf_fail(&error, "NoSuchContainer", "no such container: %s", id);
+        (void)json_object_set_new(error.details, "container", json_string(id));
+    }
+    if (error.name)
+        fail(call, &error);
+    else
+        sf_call_reply(call, json_object());
+}
+
+static void method_list(SfCall *call, const json_t *parameters)
+{
+    ReadJob *job = g_new0(ReadJob, 1);
+    g_autofree SfEntry **entries =
+        sf_registry_entries(sf_control_registry(sf_call_control(call)), &job->count);
+
+    job->call = call;
+    job->views = g_new0(SfView *, job->count + 1);
+    for (unsigned i = 0; i < job->count; i++)
+        job->views[i] = sf_view_ref(entries[i]->view);
+    push_job(job);
+}
+
+static void method_inspect(SfCall *call, const json_t *parameters)
+{
+    SfControlError error = {0};
+    const char *name = string_parameter(parameters, "container", &error);
+    SfEntry *entry =
+        name ? sf_registry_resolve(sf_control_registry(sf_call_control(call)), name, &error) : NULL;
+
+    if (!entry) {
+        fail(call, &error);
+        return;
+    }
+    ReadJob *job = g_new0(ReadJob, 1);
+    job->call = call;
+    job->inspect = true;
+    job->count = 1;
+    job->views = g_new0(SfView *, 1);
+    job->views[0] = sf_view_ref(entry->view);
+    job->mount_point = g_strdup(entry->mount_point);
+    push_job(job);
+}
+
+static void method_status(SfCall *call, const json_t *parameters)
+{
+    const SfControl *control = sf_call_control(call);
+    const SfRegistry *registry = sf_control_registry(control);
+    const SfRegistryOptions *options = sf_registry_options(registry);
+    uint64_t uptime_nsec =
+        sf_sub_sat(sf_host_boottime_nsec(options->host), sf_control_started_nsec(control));
+
+    sf_call_reply(call,
+                  json_pack("{s:s, s:i, s:I, s:i, s:I, s:i, s:s, s:s, s:[s, s]}", "version",
+                            SYSFSD_VERSION, "pid", (int)getpid(), "uptime_usec",
+                            (json_int_t)(uptime_nsec / 1000), "containers",
+                            (int)sf_registry_count(registry), "requests",
+                            (json_int_t)options->backend.requests(options->backend.data), "workers",
+                            (int)options->backend.workers(options->backend.data), "cgroup_layout",
+                            sf_cgroups_layout(options->cgroups), "runtime_dir",
+                            options->runtime_dir, "features", "direct_io", "cgroup-watch"));
+}
+
+static void method_get_info(SfCall *call, const json_t *parameters)
+{
+    sf_call_reply(call, json_pack("{s:s, s:s, s:s, s:s, s:[s, s]}", "vendor", "sysfsd", "product",
+                                  "sysfsd", "version", SYSFSD_VERSION, "url", "", "interfaces",
+                                  CONTROL, SERVICE));
+}
+
+static void method_get_interface_description(SfCall *call, const json_t *parameters)
+{
+    SfControlError error = {0};
+    const char *name = json_string_value(json_object_get(parameters, "interface"));
+
+    if (!name) {
+        (void)sf_fail_parameter(&error, "interface", "parameter interface must be a string");
+        sf_call_fail(call, SERVICE, &error);
+    } else if (strcmp(name, CONTROL) == 0 || strcmp(name, SERVICE) == 0) {
+        sf_call_reply(call, json_pack("{s:s}", "description",
+                                      strcmp(name, CONTROL) == 0 ? SF_INTERFACE_CONTROL
+                                                                 : SF_INTERFACE_SERVICE));
+    } else {
+        (void)sf_fail(&error, "InterfaceNotFound", "no such interface: %s", name);
+        (void)json_object_set_new(error.details, "interface", json_string(name));
+        sf_call_fail(call, SERVICE, &error);
+    }
+}
+
+static const struct {
+    const char *name;
+    void (*run)(SfCall *call, const json_t *parameters);
+} methods[] = {
+    {CONTROL ".Register", method_register},
+    {CONTROL ".Unregister", method_unregister},
+    {CONTROL ".List", method_list},
+    {CONTROL ".Inspect", method_inspect},
+    {CONTROL ".Status", method_status},
+    {SERVICE ".GetInfo", method_get_info},
+    {SERVICE ".GetInterfaceDescription", method_get_interface_description},
+};
+
+static void fail_unknown(SfCall *call, const char *method)
+{
+    SfControlError error = {0};
+    const char *dot = strrchr(method, '.');
+    g_autofree char *interface = g_strndup(method, dot ? (size_t)(dot - method) : 0);
+
+    if (strcmp(interface, CONTROL) == 0 || strcmp(interface, SERVICE) == 0) {
+        (void)sf_fail(&error, "MethodNotFound", "no such method: %s", method);
+        (void)json_object_set_new(error.details, "method", json_string(method));
+    } else {
+        (void)sf_fail(&error, "InterfaceNotFound", "no such interface: %s", interface);
+        (void)json_object_set_new(error.details, "interface", json_string(interface));
+    }
+    sf_call_fail(call, SERVICE, &error);
+}
+
+void sf_methods_call(SfCall *call, const char *method, const json_t *parameters)
+{
+    for (unsigned i = 0; i < G_N_ELEMENTS(methods); i++) {
+        if (strcmp(methods[i].name, method) == 0) {
+            methods[i].run(call, parameters);
+            return;
+        }
+    }
+    fail_unknown(call, method);
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Records of containers as JSON files. This file knows their form; when they are written or removed
+ * is the registry's.
+ */
+
+#include "daemon/control/record.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glib.h>
+#include <unistd.h>
+
+#include "lib/base/id.h"
+#include "lib/base/io.h"
+
+static json_t *cgroups_to_json(const SfContainer *container)
+{
+    json_t *cgroups = json_object();
+
+    for (unsigned i = 0; i < SF_CONTROLLER_COUNT; i++) {
+        const SfCgroup *cgroup = sf_container_cgroup(container, (SfController)i);
+        if (cgroup)
+            (void)json_object_set_new(cgroups, sf_controller_name((SfController)i),
+                                      json_string(sf_cgroup_path(cgroup)));
+    }
+    return cgroups;
+}
+
+/* Defaults and annotations together: a later daemon may have other defaults. */
+static json_t *policy_to_json(const SfPolicy *policy)
+{
+    json_t *views = json_array();
+
+    for (unsigned i = 0; i < policy->rule_count; i++) {
+        g_autofree char *rule =
+            g_strdup_printf("%c%s", policy->rules[i].show ? '+' : '-', policy->rules[i].path);
+        (void)json_array_append_new(views, json_string(rule));
+    }
+    return json_pack("{s:b, s:s, s:o}", "required", policy->required, "cpu",
+                     sf_cpu_policy_name(policy->cpu), "views", views);
+}
+
+static char *encode(const char *boot_id, const SfContainer *container, const json_t *annotations)
+{
+    json_t *record = json_pack(
+        "{s:i, s:s, s:i, s:I, s:s, s:s*, s:o, s:o, s:O*}", "version", SF_RECORD_VERSION, "id",
+        sf_container_id(container), "pid", (int)sf_container_init_pid(container), "start_ticks",
+        (json_int_t)sf_container_start_ticks(container), "boot_id", boot_id, "bundle",
+        sf_container_bundle(container), "cgroups", cgroups_to_json(container), "policy",
+        policy_to_json(sf_container_policy(container)), "annotations", annotations);
+    char *text = record ? json_dumps(record, JSON_INDENT(2)) : NULL;
+
+    json_decref(record);
+    return text;
+}
+
+int sf_record_write(int directory_fd, const char *boot_id, const SfContainer *container,
+                    const json_t *annotations)
+{
+    g_autofree char *name = g_strdup_printf("%s.json", sf_container_id(container));
+    SF_CLEANUP_FREE char *text = encode(boot_id, container, annotations);
+
+    if (!text)
+        return -ENOMEM;
+    if (strlen(text) >= SF_RECORD_MAX_BYTES) /* annotations fill a frame, and are indented here */
+        return -EFBIG;
+    return sf_write_atomic_at(directory_fd, name, text, strlen(text), 0600);
+}
+
+static bool is_record_of(const json_t *record, const char *id)
+{
+    return g_strcmp0(json_string_value(json_object_get(record, "id")), id) == 0 &&
+           json_integer_value(json_object_get(record, "version")) == SF_RECORD_VERSION &&
+           json_integer_value(json_object_get(record, "pid")) > 0 &&
+           json_is_object(json_object_get(record, "cgroups"));
+}
+
+int sf_record_read(int directory_fd, const char *id, json_t **ret_record)
+{
+    g_autofree char *name = g_strdup_printf("%s.json", id);
+    SF_CLEANUP_FREE char *text = NULL;
+    size_t len;
+
+    int r = sf_read_alloc_at(directory_fd, name, SF_RECORD_MAX_BYTES, &text, &len);
+    if (r < 0)
+        return r;
+    json_t *record = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
+    if (!is_record_of(record, id)) {
+        json_decref(record);
+        return -EBADMSG;
+    }
+    *ret_record = record;
+    return 0;
+}
+
+int sf_record_remove(int directory_fd, const char *id)
+{
+    g_autofree char *name = g_strdup_printf("%s.json", id);
+
+    return unlinkat(directory_fd, name, 0) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+char *sf_record_id_of_file(const char *name)
+{
+    if (!g_str_has_suffix(name, ".json"))
+        return NULL;
+    char *id = g_strndup(name, strlen(name) - strlen(".json"));
+    if (!sf_id_valid(id))
+        g_clear_pointer(&id, g_free);
+    return id;
+}

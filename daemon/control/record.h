@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The persisted record of a container, containers/ID.json: everything a later daemon needs to know
+ * it again. Written whole or not at all.
+ */
+
+#include <jansson.h>
+
+#include "daemon/container/container.h"
+
+#define SF_RECORD_VERSION 1
+#define SF_RECORD_MAX_BYTES (1u << 20)
+
+/* directory_fd: of containers/. annotations may be NULL. -EFBIG past SF_RECORD_MAX_BYTES, or
+ * another negative errno. */
+int sf_record_write(int directory_fd, const char *boot_id, const SfContainer *container,
+                    const json_t *annotations) SF_WARN_UNUSED;
+/* The record's JSON object (caller json_decref()s): -EBADMSG when the file is not a record of that
+ * ID, -ENOENT. */
+int sf_record_read(int directory_fd, const char *id, json_t **ret_record) SF_WARN_UNUSED;
+/* Absent is fine. */
+int sf_record_remove(int directory_fd, const char *id) SF_WARN_UNUSED;
+/* "ID.json" -> "ID"; NULL when the name is not a record's. The caller frees. */
+char *sf_record_id_of_file(const char *name);

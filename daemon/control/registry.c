@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The life of containers: registration as a row of steps that are undone when one fails, and one
+ * way to end, whoever asks. It renders nothing and talks to nobody.
+ */
+
+#include "daemon/control/registry.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <glib-unix.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "daemon/control/record.h"
+#include "daemon/control/watch.h"
+#include "lib/base/id.h"
+#include "lib/base/io.h"
+
+#define DEFAULT_MAX_CONTAINERS 5000
+
+struct SfRegistry {
+    SfRegistryOptions options;
+    char *runtime_dir;   /* owned; options.runtime_dir is this */
+    int lock_fd;         /* flock()ed as long as the daemon lives */
+    int views_fd;        /* views/ */
+    int containers_fd;   /* containers/ */
+    GHashTable *entries; /* id -> SfEntry, owned */
+    SfCgroupWatcher *watcher;
+    char boot_id[40]; /* of the kernel; "" when it has none */
+    SfPolicy defaults;
+    unsigned max_containers;
+};
+
+/* Undoes whatever of a registration has been done, in reverse; also the one end of a whole one. */
+static void end_entry(SfEntry *entry)
+{
+    SfRegistry *registry = entry->registry;
+    const SfRegistryOptions *options = &registry->options;
+
+    if (entry->pidfd_source)
+        g_source_remove(entry->pidfd_source);
+    sf_cgroup_watch_remove(registry->watcher, entry->watch);
+    if (entry->mount)
+        options->backend.unmount_view(options->backend.data, entry->mount);
+    if (entry->mount_point && unlinkat(registry->views_fd, entry->id, AT_REMOVEDIR) < 0 &&
+        errno != ENOENT)
+        g_warning("cannot remove %s: %s, container=%s", entry->mount_point, g_strerror(errno),
+                  entry->id);
+    int r = sf_record_remove(registry->containers_fd, entry->id);
+    if (r < 0)
+        g_warning("cannot remove the record: %s, container=%s", g_strerror(-r), entry->id);
+    if (options->load_sampler)
+        sf_load_sampler_forget(options->load_sampler, entry->container);
+    sf_view_unref(entry->view);
+    sf_container_unref(entry->container); /* last: it holds the ID */
+    g_free(entry->mount_point);
+    g_free(entry);
+}
+
+static void end_registered(SfEntry *entry, const char *reason)
+{
+    g_info("container ended: %s, container=%s", reason, entry->id);
+    g_hash_table_steal(entry->registry->entries, entry->id);
+    end_entry(entry);
+}
+
+static void on_cgroup_gone(void *data)
+{
+    SfEntry *entry = data;
+
+    entry->watch = 0;
+    end_registered(entry, "its cgroup was removed");
+}
+
+static gboolean on_init_ended(int fd, GIOCondition condition, void *data)
+{
+    SfEntry *entry = data;
+
+    entry->pidfd_source = 0; /* removed by what is returned */
+    end_registered(entry, "its init has ended");
+    return G_SOURCE_REMOVE;
+}
+
+static int open_folder(int directory_fd, const char *name, mode_t mode)
+{
+    if (mkdirat(directory_fd, name, mode) < 0 && errno != EEXIST)
+        return -errno;
+    int fd = openat(directory_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
+static int take_lock(int directory_fd, int *ret_fd, pid_t *ret_other_pid)
+{
+    char text[32];
+    size_t len;
+    uint64_t pid;
+
+    SF_CLEANUP_FD int fd =
+        openat(directory_fd, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return -errno;
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        int r = -errno;
+        if (sf_read_fd(fd, text, sizeof(text), &len) >= 0 &&
+            sf_slice_u64(sf_slice_trim(sf_slice(text, len)), &pid) >= 0 && pid <= INT32_MAX)
+            *ret_other_pid = (pid_t)pid;
+        return r;
+    }
+    int n = g_snprintf(text, sizeof(text), "%d\n", (int)getpid());
+    int r = ftruncate(fd, 0) < 0 ? -errno : sf_write_all(fd, text, (size_t)n);
+    if (r < 0)
+        return r;
+    *ret_fd = sf_steal_fd(&fd);
+    return 0;
+}
+
+/* Names in a directory, "." and ".." left out. */
+static GPtrArray *list_names(int directory_fd)
+{
+    GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
+    int fd = openat(directory_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+
+    if (!dir) {
+        (void)sf_close(fd);
+        return names;
+    }
+    for (struct dirent *entry; (entry = readdir(dir));) {
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            g_ptr_array_add(names, g_strdup(entry->d_name));
+    }
+    (void)closedir(dir);
+    return names;
+}
+
+/* What is damaged costs only itself: it is told and taken away like the others. */
+static void clear_record(const SfRegistry *registry, const char *file)
+{
+    g_autofree char *id = sf_record_id_of_file(file);
+    json_t *record = NULL;
+    int r = id ? sf_record_read(registry->containers_fd, id, &record) : -EBADMSG;
+
+    json_decref(record);
+    if (unlinkat(registry->containers_fd, file, 0) < 0)
+        g_warning("cannot remove containers/%s: %s", file, g_strerror(errno));
+    else if (r < 0)
+        g_warning("removed a file that is no record: containers/%s: %s", file, g_strerror(-r));
+    else
+        g_message("removed a former daemon's record, container=%s", id);
+}
+
+/* A daemon that died leaves mounts that answer ENOTCONN, and records. The connections went with it:
+ * nothing can be resumed. */
+static void clear_leftovers(SfRegistry *registry)
+{
+    g_autoptr(GPtrArray) views = list_names(registry->views_fd);
+    g_autoptr(GPtrArray) files = list_names(registry->containers_fd);
+
+    for (unsigned i = 0; i < views->len; i++) {
+        const char *name = views->pdata[i];
+        g_autofree char *path = g_build_filename(registry->runtime_dir, "views", name, NULL);
+        int r = registry->options.backend.unmount_stale(registry->options.backend.data, path);
+        if (r >= 0 && unlinkat(registry->views_fd, name, AT_REMOVEDIR) < 0)
+            r = -errno;
+        if (r < 0)
+            g_warning("cannot clear a former daemon's view %s: %s", path, g_strerror(-r));
+        else
+            g_message("cleared a former daemon's view, container=%s", name);
+    }
+    for (unsigned i = 0; i < files->len; i++)
+        clear_record(registry, files->pdata[i]);
+}
+
+/* Mount points and the socket are made by path: nobody else may be able to exchange what is on the
+ * way. */
+static int check_owner(int directory_fd)
+{
+    struct stat st;
+
+    if (fstat(directory_fd, &st) < 0)
+        return -errno;
+    return st.st_uid == geteuid() && !(st.st_mode & (S_IWGRP | S_IWOTH)) ? 0 : -EPERM;
+}
+
+static void read_boot_id(SfRegistry *registry)
+{
+    size_t len;
+
+    if (sf_read_at(sf_host_proc_fd(registry->options.host), "sys/kernel/random/boot_id",
+                   registry->boot_id, sizeof(registry->boot_id), &len) < 0)
+        registry->boot_id[0] = '\0';
+    (void)g_strchomp(registry->boot_id);
+}
+
+int sf_registry_new(const SfRegistryOptions *options, SfRegistry **ret_registry,
+                    pid_t *ret_other_pid)
+{
+    SfRegistry *registry = g_new0(SfRegistry, 1);
+
+    *ret_other_pid = 0;
+    registry->options = *options;
+    registry->runtime_dir = g_strdup(options->runtime_dir);
+    registry->options.runtime_dir = registry->runtime_dir;
+    registry->lock_fd = registry->views_fd = registry->containers_fd = -1;
+    registry->max_containers = DEFAULT_MAX_CONTAINERS;
+    registry->entries = g_hash_table_new(g_str_hash, g_str_equal);
+    sf_policy_init(&registry->defaults);
+
+    SF_CLEANUP_FD int directory_fd = open(options->runtime_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int r = directory_fd < 0 ? -errno : check_owner(directory_fd);
+    if (r >= 0)
+        r = take_lock(directory_fd, &registry->lock_fd, ret_other_pid);
+    if (r >= 0)
+        r = registry->views_fd = open_folder(directory_fd, "views", 0711);
+    if (r >= 0)
+        r = registry->containers_fd = open_folder(directory_fd, "containers", 0700);
+    if (r >= 0)
+        r = sf_cgroup_watcher_new(on_cgroup_gone, &registry->watcher);
+    if (r < 0) {
+        sf_registry_free(registry);
+        return r;
+    }
+    read_boot_id(registry);
+    clear_leftovers(registry);
+    *ret_registry = registry;
+    return 0;
+}
+
+void sf_registry_free(SfRegistry *registry)
+{
+    unsigned count;
+
+    if (!registry)
+        return;
+    g_autofree SfEntry **entries = sf_registry_entries(registry, &count);
+    for (unsigned i = 0; i < count; i++)
+        end_registered(entries[i], "the daemon stops");
+    g_hash_table_unref(registry->entries);
+    sf_cgroup_watcher_free(registry->watcher);
+    (void)sf_close(registry->containers_fd);
+    (void)sf_close(registry->views_fd);
+    (void)sf_close(registry->lock_fd);
+    g_free(registry->runtime_dir);
+    g_free(registry);
+}
+
+void sf_registry_configure(SfRegistry *registry, const SfPolicy *defaults, unsigned max_containers)
+{
+    registry->defaults = *defaults;
+    registry->max_containers = max_containers;
+}
+
+static int apply_annotations(const json_t *annotations, SfPolicy *policy, SfControlError *error)
+{
+    const char *key;
+    json_t *value;
+    char sentence[512];
+
+    json_object_foreach((json_t *)annotations, key, value)
+    {
+        if (!json_is_string(value))
+            return sf_fail_parameter(error, "annotations", "annotation %s is not a string", key);
+        if (sf_policy_apply(policy, key, json_string_value(value), sentence, sizeof(sentence)) < 0)
+            return sf_fail_parameter(error, key, "%s", sentence);
+    }
+    return 0;
+}
+
+static int check_registration(SfRegistry *registry, const SfRegistration *registration,
+                              SfControlError *error)
+{
+    if (!sf_id_valid(registration->id))
+        return sf_fail_parameter(error, "id", "not a container ID (1-%d of A-Za-z0-9_.-): %s",
+                                 SF_ID_MAX, registration->id);
+    if (g_hash_table_contains(registry->entries, registration->id)) {
+        (void)sf_fail(error, "AlreadyRegistered",
+                      "a container of this ID is registered already: %s", registration->id);
+        (void)json_object_set_new(error->details, "id", json_string(registration->id));
+        return -1;
+    }
+    if (sf_registry_count(registry) >= registry->max_containers)
+        return sf_fail_errno(error, -ENOSPC,
+                             "there are %u containers, the configured most (max-containers)",
+                             registry->max_containers);
+    return 0;
+}
+
+static int make_view(SfEntry *entry, SfControlError *error)
+{
+    SfRegistry *registry = entry->registry;
+    const SfMountBackend *backend = &registry->options.backend;
+
+    int r = sf_view_new(entry->container, &entry->view);
+    if (r < 0)
+        return sf_fail_errno(error, r, "cannot make the view");
+    if (mkdirat(registry->views_fd, entry->id, 0755) < 0)
+        return sf_fail_errno(error, -errno, "cannot make the directory views/%s", entry->id);
+    entry->mount_point = g_build_filename(registry->runtime_dir, "views", entry->id, NULL);
+    r = backend->mount_view(backend->data, entry->view, entry->mount_point, &entry->mount);
+    if (r < 0)
+        return sf_fail_errno(error, r, "cannot mount the view on %s", entry->mount_point);
+    return 0;
+}
+
+static int watch_end(SfEntry *entry, SfControlError *error)
+{
+    SfCgroup *cgroup = sf_container_task_cgroup(entry->container);
+
+    entry->pidfd_source =
+        g_unix_fd_add(sf_container_pidfd(entry->container), G_IO_IN, on_init_ended, entry);
+    if (!cgroup || sf_cgroup_is_top(cgroup))
+        return 0;
+    int r = sf_cgroup_watch_add(entry->registry->watcher, cgroup, entry, &entry->watch);
+    if (r == -ENODEV)
+        return sf_fail_errno(error, r, "cannot watch the cgroup %s", sf_cgroup_path(cgroup));
+    if (r < 0) /* fs.inotify.max_user_watches, for one; the end of init is seen all the same */
+        g_warning("cannot watch the cgroup %s: %s, container=%s", sf_cgroup_path(cgroup),
+                  g_strerror(-r), entry->id);
+    return 0;
+}
+
+static int complete(SfEntry *entry, const SfRegistration *registration, SfControlError *error)
+{
+    if (make_view(entry, error) < 0 || watch_end(entry, error) < 0)
+        return -1;
+    int r = sf_record_write(entry->registry->containers_fd, entry->registry->boot_id,
+                            entry->container, registration->annotations);
+    if (r < 0)
+        return sf_fail_errno(error, r, "cannot write the record containers/%s.json", entry->id);
+    return 0;
+}
+
+int sf_registry_register(SfRegistry *registry, const SfRegistration *registration,
+                         SfEntry **ret_entry, SfControlError *error)
+{
+    SfPolicy policy = registry->defaults;
+    SfContainer *container;
+
+    if (check_registration(registry, registration, error) < 0 ||
+        apply_annotations(registration->annotations, &policy, error) < 0)
+        return -1;
+    *ret_entry = NULL;
+    if (!policy.enable)
+        return 0;
+
+    SfContainerSpec spec = {.id = registration->id,
+                            .init_pid = registration->pid,
+                            .pidfd = registration->pidfd,
+                            .bundle = registration->bundle,
+                            .policy = &policy};
+    int r = sf_container_new(registry->options.host, registry->options.cgroups, &spec, &container);
+    if (r < 0)
+        return sf_fail_errno(error, r, "cannot take up process %d", (int)registration->pid);
+
+    SfEntry *entry = g_new0(SfEntry, 1);
+    entry->registry = registry;
+    entry->container = container;
+    entry->id = sf_container_id(container);
+    if (complete(entry, registration, error) < 0) {
+        end_entry(entry);
+        return -1;
+    }
+    g_hash_table_insert(registry->entries, (char *)entry->id, entry);
+    g_info("container registered: pid %d, %u files, container=%s", (int)registration->pid,
+           sf_view_file_count(entry->view), entry->id);
+    *ret_entry = entry;
+    return 0;
+}
+
+bool sf_registry_unregister(SfRegistry *registry, const char *id, const char *reason)
+{
+    SfEntry *entry = g_hash_table_lookup(registry->entries, id);
+
+    if (!entry)
+        return false;
+    end_registered(entry, reason);
+    return true;
+}
+
+unsigned sf_registry_count(const SfRegistry *registry)
+{
+    return g_hash_table_size(registry->entries);
+}
+
+static int compare_entries(const void *a, const void *b)
+{
+    return strcmp((*(SfEntry *const *)a)->id, (*(SfEntry *const *)b)->id);
+}
+
+SfEntry **sf_registry_entries(const SfRegistry *registry, unsigned *ret_count)
+{
+    unsigned count = 0;
+    SfEntry **entries = g_new0(SfEntry *, sf_registry_count(registry) + 1);
+    GHashTableIter iterator;
+    void *entry;
+
+    g_hash_table_iter_init(&iterator, registry->entries);
+    while (g_hash_table_iter_next(&iterator, NULL, &entry))
+        entries[count++] = entry;
+    qsort(entries, count, sizeof(entries[0]), compare_entries);
+    *ret_count = count;
+    return entries;
+}
+
+const SfRegistryOptions *sf_registry_options(const SfRegistry *registry)
+{
+    return &registry->options;
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The containers there are, each with its view, its mount and its record; and their end. Only the
+ * main thread calls this. Whatever fails half way through a registration is undone; whatever ends a
+ * container (a request, the end of its init, the removal of its cgroup) ends it once.
+ */
+
+#include <stdbool.h>
+
+#include "daemon/container/load.h"
+#include "daemon/control/error.h"
+#include "daemon/view/view.h"
+
+/* Mounting, given by main.c: this layer may not see daemon/fuse. */
+typedef struct SfMountBackend {
+    int (*mount_view)(void *data, SfView *view, const char *mount_point, void **ret_mount);
+    void (*unmount_view)(void *data, void *mount);
+    int (*unmount_stale)(void *data,
+                         const char *mount_point); /* number of mounts, or negative errno */
+    uint64_t (*requests)(void *data);
+    unsigned (*workers)(void *data);
+    void *data;
+} SfMountBackend;
+
+typedef struct SfRegistry SfRegistry;
+
+typedef struct SfEntry {
+    const char *id;         /* the container's */
+    SfContainer *container; /* a reference */
+    SfView *view;           /* a reference */
+    char *mount_point;      /* owned; absolute */
+    /* The registry's own. */
+    void *mount;
+    unsigned pidfd_source; /* GLib source; 0: none */
+    unsigned watch;        /* of the cgroup's removal; 0: none */
+    SfRegistry *registry;
+} SfEntry;
+
+typedef struct SfRegistryOptions {
+    const char *runtime_dir; /* absolute; exists */
+    SfHost *host;
+    SfCgroups *cgroups;
+    SfLoadSampler *load_sampler; /* or NULL */
+    SfMountBackend backend;
+} SfRegistryOptions;
+
+/* Locks the runtime directory (-EWOULDBLOCK: another daemon has it, its pid is in *ret_other_pid
+ * when known; -EPERM: it belongs to another user, or others may write to it), makes its folders,
+ * and clears what a daemon that died left there. host and cgroups are borrowed. Negative errno. */
+int sf_registry_new(const SfRegistryOptions *options, SfRegistry **ret_registry,
+                    pid_t *ret_other_pid) SF_WARN_UNUSED;
+/* Ends every container. */
+void sf_registry_free(SfRegistry *registry);
+
+/* What containers registered from now on get, and how many there may be. */
+void sf_registry_configure(SfRegistry *registry, const SfPolicy *defaults, unsigned max_containers);
+
+typedef struct SfRegistration {
+    const char *id;
+    pid_t pid;                 /* in the daemon's pid namespace */
+    int pidfd;                 /* or -1; borrowed */
+    const char *bundle;        /* or NULL */
+    const json_t *annotations; /* object of strings, or NULL */
+} SfRegistration;
+
+/* 0 with *ret_entry (NULL when policy gives the container no view), or -1 with *error. The entry is
+ * the registry's. */
+int sf_registry_register(SfRegistry *registry, const SfRegistration *registration,
+                         SfEntry **ret_entry, SfControlError *error) SF_WARN_UNUSED;
+/* Ends the container of exactly that ID; false when there is none. reason is for the log. */
+bool sf_registry_unregister(SfRegistry *registry, const char *id, const char *reason);
+
+/* By ID, unique prefix of one, or pid:N. NULL with *error. */
+SfEntry *sf_registry_resolve(SfRegistry *registry, const char *name, SfControlError *error);
+unsigned sf_registry_count(const SfRegistry *registry);
+/* In the order of IDs. The caller frees the array (g_free), not the entries. */
+SfEntry **sf_registry_entries(const SfRegistry *registry, unsigned *ret_count);
+const SfRegistryOptions *sf_registry_options(const SfRegistry *registry);

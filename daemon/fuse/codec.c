@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The FUSE operations, each a few lines between the kernel's question and the view's answer, and
+ * the arrangement that lets one libfuse session serve all connections (codec.h). Everything is
+ * answered synchronously, by the thread that took the request: that is what makes a thread-local
+ * "connection being served" right.
+ */
+
+#define FUSE_USE_VERSION 314
+
+#include "daemon/fuse/codec.h"
+
+#include <errno.h>
+#include <fuse_lowlevel.h>
+#include <glib.h>
+#include <linux/fuse.h>
+#include <string.h>
+#include <sys/uio.h>
+
+/* Names and attributes of a view never change while it is mounted. */
+#define CACHE_FOREVER_SEC (365.0 * 24 * 3600)
+
+struct SfCodec {
+    struct fuse_session *session; /* owned */
+    /* The reply to the first INIT, kept whole. Written and read by the main thread only. */
+    char init_reply[sizeof(struct fuse_out_header) + sizeof(struct fuse_init_out)];
+    size_t init_reply_len; /* 0: no INIT was answered yet */
+};
+
+/* What the calling thread is serving; set around every call into libfuse. */
+typedef struct Serving {
+    struct fuse_session *session;
+    int fd;
+    SfView *view;
+    SfCodec *keep_init; /* the reply is INIT's: keep it in this codec */
+    int reply_error;    /* negative errno of writing the reply */
+} Serving;
+
+static _Thread_local Serving *serving;
+
+/* Every negative errno becomes a reply here. */
+static void reply_error(fuse_req_t req, int r)
+{
+    (void)fuse_reply_err(req, -r); /* a failing write is noted in serving->reply_error */
+}
+
+static void reply_entry(fuse_req_t req, const struct stat *st)
+{
+    struct fuse_entry_param entry = {
+        .ino = st ? st->st_ino : 0, /* 0: the kernel remembers that there is no such name */
+        .entry_timeout = CACHE_FOREVER_SEC,
+        .attr_timeout = CACHE_FOREVER_SEC,
+    };
+
+    if (st)
+        entry.attr = *st;
+    (void)fuse_reply_entry(req, &entry);
+}
+
+static void op_init(void *data, struct fuse_conn_info *conn)
+{
+    /* Texts have no size and no pages in the kernel: none of the caching defaults applies. */
+    conn->want &= ~(unsigned)(FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_ATOMIC_O_TRUNC);
+    conn->max_write = SF_FUSE_MAX_IO;
+    conn->max_readahead = 0;
+}
+
+static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+    struct stat st;
+    int r = sf_view_lookup(serving->view, parent, name, &st);
+
+    if (r < 0 && r != -ENOENT)
+        reply_error(req, r);
+    else
+        reply_entry(req, r < 0 ? NULL : &st);
+}
+
+static void op_getattr(fuse_req_t req, fuse_ino_t inode, struct fuse_file_info *fi)
+{
+    struct stat st;
+    int r = sf_view_getattr(serving->view, inode, &st);
+
+    if (r < 0)
+        reply_error(req, r);
+    else
+        (void)fuse_reply_attr(req, &st, CACHE_FOREVER_SEC);
+}
+
+static void op_setattr(fuse_req_t req, fuse_ino_t inode, struct stat *st, int to_set,
+                       struct fuse_file_info *fi)
+{
+    reply_error(req, -EPERM);
+}
+
+/* The kernel's idea of a file's size is no longer the view's: it shall ask at the next open. No
+ * pages are touched: that would wait for a READ that only we can answer. */
+static void forget_size(fuse_ino_t inode)
+{
+    (void)fuse_lowlevel_notify_inval_inode(serving->session, inode, -1,
+                                           0); /* ENOENT: it has none */
+}
+
+static void op_open(fuse_req_t req, fuse_ino_t inode, struct fuse_file_info *fi)
+{
+    struct stat before, after;
+    SfViewHandle *handle;
+    int r = sf_view_getattr(serving->view, inode, &before);
+
+    if (r >= 0)
+        r = sf_view_open(serving->view, inode, fi->flags, &handle);
+
+    if (r < 0) {
+        reply_error(req, r);
+        return;
+    }
+    fi->fh = (uint64_t)(uintptr_t)handle;
+    fi->direct_io = 1; /* each open has its own text, whatever another reader sees */
+    fi->noflush = 1;
+    (void)fuse_reply_open(req, fi);
+    /* The opener was killed meanwhile: there will be no RELEASE for this handle. */
+    if (serving->reply_error < 0)
+        sf_view_release(serving->view, handle);
+    if (sf_view_getattr(serving->view, inode, &after) >= 0 && after.st_size != before.st_size)
+        forget_size(inode);
+}
+
+static void op_read(fuse_req_t req, fuse_ino_t inode, size_t size, off_t offset,
+                    struct fuse_file_info *fi)
+{
+    /* read(2) comes with the reader's lock owner (fs/fuse/file.c, fuse_direct_io), the page cache
+     * filling itself has none. */
+    bool for_cache = fi->lock_owner == 0;
+    SfSlice slice;
+    int r = sf_view_read(serving->view, (SfViewHandle *)(uintptr_t)fi->fh, (uint64_t)offset, size,
+                         for_cache, &slice);
+
+    if (r < 0) {
+        reply_error(req, r);
+        return;
+    }
+    (void)fuse_reply_buf(req, slice.data, slice.len);
+    /* Where a cached read ended, the kernel now believes the file to end (fuse_read_update_size);
+     * the next text may be longer. */
+    if (for_cache)
+        forget_size(inode);
+}
+
+static void op_release(fuse_req_t req, fuse_ino_t inode, struct fuse_file_info *fi)
+{
+    sf_view_release(serving->view, (SfViewHandle *)(uintptr_t)fi->fh);
+    reply_error(req, 0);
+}
+
+/* Entry 0 is ".", 1 is "..", then the view's. 1, 0 at the end, or negative errno. */
+static int directory_entry(fuse_ino_t inode, size_t index, const char **ret_name,
+                           struct stat *ret_stat)
+{
+    if (index >= 2)
+        return sf_view_entry(serving->view, inode, index - 2, ret_name, ret_stat);
+    int r = sf_view_getattr(serving->view, inode, ret_stat);
+    if (r < 0)
+        return r;
+    *ret_name = index == 0 ? "." : "..";
+    return 1;
+}
+
+static void op_readdir(fuse_req_t req, fuse_ino_t inode, size_t size, off_t offset,
+                       struct fuse_file_info *fi)
+{
+    char buffer[4096];
+    size_t room = MIN(size, sizeof(buffer)), used = 0;
+
+    for (size_t index = (size_t)offset;; index++) {
+        struct stat st;
+        const char *name;
+        int r = directory_entry(inode, index, &name, &st);
+        if (r < 0) {
+            reply_error(req, r);
+            return;
+        }
+        if (r == 0)
+            break;
+        size_t need =
+            fuse_add_direntry(req, buffer + used, room - used, name, &st, (off_t)index + 1);
+        if (need > room - used)
+            break;
+        used += need;
+    }
+    (void)fuse_reply_buf(req, buffer, used);
+}
+
+static void op_statfs(fuse_req_t req, fuse_ino_t inode)
+{
+    struct statvfs st = {.f_bsize = 4096, .f_frsize = 4096, .f_namemax = 255}; /* as procfs */
+
+    (void)fuse_reply_statfs(req, &st);
+}
+
+static const struct fuse_lowlevel_ops operations = {
+    .init = op_init,
+    .lookup = op_lookup,
+    .getattr = op_getattr,
+    .setattr = op_setattr,
+    .open = op_open,
+    .read = op_read,
+    .release = op_release,
+    .readdir = op_readdir,
+    .statfs = op_statfs,
+};
+
+static void keep_init_reply(SfCodec *codec, const struct iovec *iov, int count)
+{
+    size_t len = 0;
+
+    for (int i = 0; i < count && len + iov[i].iov_len <= sizeof(codec->init_reply); i++) {
+        memcpy(codec->init_reply + len, iov[i].iov_base, iov[i].iov_len);
+        len += iov[i].iov_len;
+    }
+    codec->init_reply_len = len;
+}
+
+/* libfuse's replies come out here. It is told that all went well: it would only print what went
+ * wrong (ENOENT: the asking process was killed; ENODEV: the view was unmounted), both of which are
+ * ordinary. */
+static ssize_t write_reply(int fd, struct iovec *iov, int count, void *data)
+{
+    size_t len = 0;
+    ssize_t n;
+
+    for (int i = 0; i < count; i++)
+        len += iov[i].iov_len;
+    if (serving->keep_init)
+        keep_init_reply(serving->keep_init, iov, count);
+    do
+        n = writev(serving->fd, iov, count);
+    while (n < 0 && errno == EINTR);
+    if (n < 0)
+        serving->reply_error = -errno;
+    return (ssize_t)len;
+}
+
+/* libfuse insists on having one; requests are read by the server. */
+static ssize_t read_nothing(int fd, void *buffer, size_t len, void *data)
+{
+    errno = ENOSYS;
+    return -1;
+}
+
+static void log_libfuse(enum fuse_log_level level, const char *format, va_list arguments)
+{
+    char *message = g_strdup_vprintf(format, arguments);
+
+    g_debug("libfuse: %s", g_strchomp(message));
+    g_free(message);
+}
+
+int sf_codec_new(SfCodec **ret_codec)
+{
+    static const struct fuse_custom_io io = {.writev = write_reply, .read = read_nothing};
+    char *argv[] = {(char *)"sysfsd", NULL};
+    struct fuse_args args = FUSE_ARGS_INIT(1, argv);
+    SfCodec *codec = g_new0(SfCodec, 1);
+
+    fuse_set_log_func(log_libfuse);
+    codec->session = fuse_session_new(&args, &operations, sizeof(operations), codec);
+    fuse_opt_free_args(&args);
+    if (!codec->session) {
+        g_free(codec);
+        return -ENOMEM;
+    }
+    /* The session closes the fd it is given when it is destroyed; it is used for nothing else. */
+    SF_CLEANUP_FD int placeholder = open("/dev/null", O_RDWR | O_CLOEXEC);
+    int r = placeholder < 0 ? -errno : fuse_session_custom_io(codec->session, &io, placeholder);
+    if (r < 0) {
+        sf_codec_free(codec);
+        return r;
+    }
+    (void)sf_steal_fd(&placeholder); /* the session's now */
+    *ret_codec = codec;
+    return 0;
+}
+
+void sf_codec_free(SfCodec *codec)
+{
+    if (!codec)
+        return;
+    fuse_session_destroy(codec->session);
+    g_free(codec);
+}
+
+/* Hands one request to libfuse; returns the error of writing its reply. */
+static int process(SfCodec *codec, Serving *now, char *request, size_t len)
+{
+    struct fuse_buf buffer = {.mem = request, .size = len};
+
+    serving = now;
+    fuse_session_process_buf(codec->session, &buffer);
+    serving = NULL;
+    return now->reply_error;
+}
+
+void sf_codec_serve(SfCodec *codec, int fd, SfView *view, char *request, size_t len)
+{
+    const struct fuse_in_header *header = (const struct fuse_in_header *)request;
+    Serving now = {.session = codec->session, .fd = fd, .view = view};
+
+    if (len < sizeof(*header))
+        return; /* the kernel never does that; without a header there is nobody to answer */
+    switch (header->opcode) {
+    case FUSE_FORGET:
+    case FUSE_BATCH_FORGET: /* inodes are not counted; neither has a reply */
+    case FUSE_INTERRUPT: /* its ids are per connection and libfuse would match another's; no reply
+                            is due */
+    case FUSE_NOTIFY_REPLY:
+    case FUSE_DESTROY: /* libfuse would take it for the end of the whole session; only fuseblk waits
+                          for a reply */
+        return;
+    default:
+        (void)process(codec, &now, request, len);
+    }
+}
+
+int sf_codec_answer_init(SfCodec *codec, int fd, char *request, size_t len)
+{
+    const struct fuse_in_header *header = (const struct fuse_in_header *)request;
+    struct fuse_out_header *reply = (struct fuse_out_header *)codec->init_reply;
+
+    if (len < sizeof(*header) + sizeof(uint32_t) * 4 || header->opcode != FUSE_INIT)
+        return -EPROTO;
+    if (codec->init_reply_len == 0) {
+        Serving now = {.fd = fd, .keep_init = codec};
+        return process(codec, &now, request, len);
+    }
+    reply->unique = header->unique;
+    return write(fd, codec->init_reply, codec->init_reply_len) < 0 ? -errno : 0;
+}

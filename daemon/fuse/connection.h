@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Connections: a FUSE mount each, in slots whose memory is never given back while the server lives.
+ * A worker thread gets a slot's number and generation from epoll and takes a reference only if that
+ * generation still lives, so a connection can be ended at any time without a lock on the read path.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "daemon/fuse/codec.h"
+
+/* Containers at once. */
+#define SF_CONNECTION_MAX 16384
+
+struct SfConnection {
+    _Atomic uint64_t state;         /* generation << 32 | CLOSING | references */
+    uint32_t index;                 /* constant */
+    int fd;                         /* /dev/fuse; owned; valid while there are references */
+    SfView *view;                   /* owned reference; the same */
+    char *mount_point;              /* owned; main thread only */
+    struct SfConnection *next_free; /* protected by the table's lock */
+};
+typedef struct SfConnection SfConnection;
+
+typedef struct SfConnectionTable SfConnectionTable;
+
+SfConnectionTable *sf_connection_table_new(void);
+void sf_connection_table_free(SfConnectionTable *table);
+
+/* Opens /dev/fuse, mounts it on mount_point, answers INIT. The caller holds the first reference.
+ * Main thread. -ENOSPC: no slot is free. Nothing is left mounted on error. */
+int sf_connection_open(SfConnectionTable *table, SfCodec *codec, SfView *view,
+                       const char *mount_point, SfConnection **ret_connection) SF_WARN_UNUSED;
+/* Unmounts lazily and forbids new references; the caller's reference is still to be released. Main
+ * thread. */
+void sf_connection_close(SfConnection *connection);
+
+/* What epoll keeps; sf_connection_acquire() turns it into a reference, or NULL when that connection
+ * is closing or gone. */
+uint64_t sf_connection_key(const SfConnection *connection);
+SfConnection *sf_connection_acquire(SfConnectionTable *table, uint64_t key);
+/* The last one closes the fd, which ends every request still queued, and frees the slot. */
+void sf_connection_release(SfConnectionTable *table, SfConnection *connection);

@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sysfsd: options, the order in which the parts are made and ended, signals. Wiring only; what the
+ * parts do is theirs.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <glib-unix.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "daemon/config.h"
+#include "daemon/container/load.h"
+#include "daemon/control/methods.h"
+#include "daemon/control/server.h"
+#include "daemon/fuse/server.h"
+#include "daemon/log.h"
+#include "daemon/privileges.h"
+
+#define EXIT_USAGE 2
+#define DEFAULT_RUNTIME_DIR "/run/sysfsd"
+
+static const char *arg_config;
+static const char *arg_runtime_dir = DEFAULT_RUNTIME_DIR;
+static const char *arg_log_level;
+static bool arg_check_config;
+
+typedef struct Daemon {
+    SfConfig config;
+    char *runtime_dir; /* absolute */
+    GMainLoop *loop;
+    SfHost *host;
+    SfCgroups *cgroups;
+    SfLoadSampler *load_sampler;
+    SfServer *server;
+    SfRegistry *registry;
+    SfControl *control;
+} Daemon;
+
+static void print_help(void)
+{
+    (void)puts("usage: sysfsd [OPTION]...\n"
+               "Gives containers their own view of /proc and /sys.\n\n"
+               "  --config FILE       configuration (default " SF_CONFIG_DEFAULT_FILE
+               ", absent is fine)\n"
+               "  --runtime-dir DIR   socket, views and records (default " DEFAULT_RUNTIME_DIR ")\n"
+               "  --log-level LEVEL   error, warning, info or debug; over the configuration's\n"
+               "  --check-config      read the configuration, say what is wrong with it, end\n"
+               "  --supervise         not available in this version\n"
+               "  --version, --help\n\n"
+               "Exit status: 0 ended cleanly, 1 failure, 2 wrong usage or configuration.");
+}
+
+static int usage_error(const char *format, const char *what)
+{
+    (void)fprintf(stderr, "sysfsd: ");
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+    (void)fprintf(stderr, format, what);
+#pragma GCC diagnostic pop
+    (void)fprintf(stderr, "; see sysfsd --help\n");
+    return EXIT_USAGE;
+}
+
+/* -1: go on; else the exit status. */
+static int parse_options(int argc, char **argv)
+{
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+                                            {"runtime-dir", required_argument, NULL, 'r'},
+                                            {"log-level", required_argument, NULL, 'l'},
+                                            {"supervise", no_argument, NULL, 's'},
+                                            {"check-config", no_argument, NULL, 'k'},
+                                            {"version", no_argument, NULL, 'V'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {NULL, 0, NULL, 0}};
+    GLogLevelFlags level;
+
+    for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+        switch (c) {
+        case 'c':
+            arg_config = optarg;
+            break;
+        case 'r':
+            arg_runtime_dir = optarg;
+            break;
+        case 'l':
+            arg_log_level = optarg;
+            if (!sf_config_log_level(optarg, &level))
+                return usage_error("--log-level: %s is none of error, warning, info, debug",
+                                   optarg);
+            break;
+        case 's':
+            return usage_error("--supervise is not available in version %s", SYSFSD_VERSION);
+        case 'k':
+            arg_check_config = true;
+            break;
+        case 'V':
+            (void)puts("sysfsd " SYSFSD_VERSION);
+            return EXIT_SUCCESS;
+        case 'h':
+            print_help();
+            return EXIT_SUCCESS;
+        default:
+            return EXIT_USAGE; /* getopt has said why */
+        }
+    }
+    if (optind < argc)
+        return usage_error("%s: takes no arguments", argv[optind]);
+    return -1;
+}
+
+static bool load_config(SfConfig *config, GError **error)
+{
+    SfConfig fresh;
+
+    sf_config_init(&fresh);
+    if (!sf_config_load(&fresh, arg_config ? arg_config : SF_CONFIG_DEFAULT_FILE,
+                        arg_config != NULL, error))
+        return false;
+    if (arg_log_level)
+        (void)sf_config_log_level(arg_log_level, &fresh.log_level); /* checked with the options */
+    *config = fresh;
+    return true;
+}
+
+/* A daemon's later fds must not become 0, 1 or 2, which libraries write to. */
+static int fill_standard_fds(void)
+{
+    for (;;) {
+        int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+        if (fd < 0)
+            return -errno;
+        if (fd > STDERR_FILENO)
+            return sf_close(fd) + 1;
+    }
+}
+
+/* Connections, pidfds and cgroups of thousands of containers. */
+static void raise_fd_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+        g_warning("cannot raise the limit of open files: %s", g_strerror(errno));
+}
+
+static int fail(const char *what, const char *object, int r)
+{
+    g_critical("cannot %s %s: %s", what, object, g_strerror(-r));
+    return EXIT_FAILURE;
+}
+
+static int backend_mount(void *data, SfView *view, const char *mount_point, void **ret_mount)
+{
+    SfConnection *connection;
+    int r = sf_server_mount(data, view, mount_point, &connection);
+
+    if (r >= 0)
+        *ret_mount = connection;
+    return r;
+}
+
+static void backend_unmount(void *data, void *mount)
+{
+    sf_server_unmount(data, mount);
+}
+
+static int backend_unmount_stale(void *data, const char *mount_point)
+{
+    return sf_server_unmount_stale(mount_point);
+}
+
+static uint64_t backend_requests(void *data)
+{
+    return sf_server_requests(data);
+}
+
+static unsigned backend_workers(void *data)
+{
+    return sf_server_workers(data);
+}
+
+static int make_registry(Daemon *daemon)
+{
+    pid_t other;
+    SfRegistryOptions options = {
+        .runtime_dir = daemon->runtime_dir,
+        .host = daemon->host,
+        .cgroups = daemon->cgroups,
+        .load_sampler = daemon->load_sampler,
+        .backend = {backend_mount, backend_unmount, backend_unmount_stale, backend_requests,
+                    backend_workers, daemon->server},
+    };
+
+    int r = sf_registry_new(&options, &daemon->registry, &other);
+    if (r == -EWOULDBLOCK) {
+        g_critical("another sysfsd (pid %d) serves %s", (int)other, daemon->runtime_dir);
+        return EXIT_FAILURE;
+    }
+    if (r == -EPERM) {
+        g_critical("%s must belong to root and be writable by nobody else", daemon->runtime_dir);
+        return EXIT_FAILURE;
+    }
+    if (r < 0)
+        return fail("use the runtime directory", daemon->runtime_dir, r);
+    sf_registry_configure(daemon->registry, &daemon->config.defaults,
+                          daemon->config.max_containers);
+    return EXIT_SUCCESS;
+}
+
+/* The host is opened first: later mounts must not be seen by it. Privileges go before the first
+ * thread. */
+static int start(Daemon *daemon)
+{
+    static const SfHostOptions host_options = {0};
+    const char *missing;
+    int r;
+
+    if (g_mkdir_with_parents(arg_runtime_dir, 0755) < 0)
+        return fail("make the runtime directory", arg_runtime_dir, -errno);
+    daemon->runtime_dir = realpath(arg_runtime_dir, NULL);
+    if (!daemon->runtime_dir)
+        return fail("find the runtime directory", arg_runtime_dir, -errno);
+    if (!g_utf8_validate(daemon->runtime_dir, -1, NULL)) /* peers are told it, in JSON */
+        return fail("use the runtime directory", daemon->runtime_dir, -EILSEQ);
+    if ((r = sf_host_open(&host_options, &daemon->host)) < 0)
+        return fail("open", "the host's procfs", r);
+    if ((r = sf_cgroups_open(daemon->host, &daemon->cgroups)) < 0)
+        return fail("open", "the cgroup hierarchies", r);
+    if ((r = sf_privileges_drop(&missing)) < 0) {
+        if (missing[0] == '\0')
+            return fail("drop", "privileges", r);
+        g_critical("%s is needed and was not given", missing);
+        return EXIT_FAILURE;
+    }
+    if ((r = sf_server_new(daemon->config.workers, &daemon->server)) < 0)
+        return fail("start", "the FUSE server", r);
+    daemon->load_sampler = sf_load_sampler_new();
+    sf_load_sampler_set_default(daemon->load_sampler);
+    sf_methods_start();
+    if (make_registry(daemon) != EXIT_SUCCESS)
+        return EXIT_FAILURE;
+    if ((r = sf_control_new(daemon->registry, &daemon->control)) < 0)
+        return fail("serve the control socket in", daemon->runtime_dir, r);
+    return EXIT_SUCCESS;
+}
+
+static void stop(Daemon *daemon)
+{
+    sf_methods_stop();
+    sf_control_free(daemon->control);
+    sf_registry_free(daemon->registry);
+    sf_load_sampler_set_default(NULL);
+    sf_load_sampler_free(daemon->load_sampler);
+    sf_server_free(daemon->server);
+    if (daemon->cgroups)
+        sf_cgroups_free(daemon->cgroups);
+    sf_host_free(daemon->host);
+    g_clear_pointer(&daemon->loop, g_main_loop_unref);
+    free(daemon->runtime_dir);
+}
+
+static gboolean on_stop(void *data)
+{
+    Daemon *daemon = data;
+
+    (void)sd_notify(0, "STOPPING=1");
+    g_main_loop_quit(daemon->loop);
+    return G_SOURCE_CONTINUE;
+}
+
+static gboolean on_reload(void *data)
+{
+    Daemon *daemon = data;
+    g_autoptr(GError) error = NULL;
+    unsigned workers = daemon->config.workers;
+
+    (void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" G_GINT64_FORMAT, g_get_monotonic_time());
+    if (!load_config(&daemon->config, &error)) {
+        g_warning("configuration not reloaded, the old one stays: %s", error->message);
+    } else {
+        sf_log_set_level(daemon->config.log_level);
+        sf_registry_configure(daemon->registry, &daemon->config.defaults,
+                              daemon->config.max_containers);
+        g_message("configuration reloaded%s", workers != daemon->config.workers
+                                                  ? "; workers takes effect at the next start"
+                                                  : "");
+    }
+    (void)sd_notify(0, "READY=1");
+    return G_SOURCE_CONTINUE;
+}
+
+static int run(Daemon *daemon)
+{
+    if (start(daemon) != EXIT_SUCCESS)
+        return EXIT_FAILURE;
+    daemon->loop = g_main_loop_new(NULL, FALSE);
+    (void)g_unix_signal_add(SIGTERM, on_stop, daemon);
+    (void)g_unix_signal_add(SIGINT, on_stop, daemon);
+    (void)g_unix_signal_add(SIGHUP, on_reload, daemon);
+    g_message("ready: version %s, cgroup %s, %u workers, %s", SYSFSD_VERSION,
+              sf_cgroups_layout(daemon->cgroups), sf_server_workers(daemon->server),
+              daemon->runtime_dir);
+    (void)sd_notify(0, "READY=1");
+    g_main_loop_run(daemon->loop);
+    g_message("stopping: %u containers lose their views", sf_registry_count(daemon->registry));
+    return EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+    g_autoptr(GError) error = NULL;
+    Daemon daemon = {0};
+
+    if (fill_standard_fds() < 0)
+        return EXIT_FAILURE;
+    int status = parse_options(argc, argv);
+    if (status >= 0)
+        return status;
+    (void)umask(0022);
+    (void)signal(SIGPIPE, SIG_IGN); /* a log that nobody reads any more is no reason to end */
+    sf_log_start();
+    if (!load_config(&daemon.config, &error)) {
+        (void)fprintf(stderr, "sysfsd: %s\n", error->message);
+        return EXIT_USAGE;
+    }
+    if (arg_check_config)
+        return EXIT_SUCCESS;
+    sf_log_set_level(daemon.config.log_level);
+    if (geteuid() != 0) {
+        (void)fprintf(stderr, "sysfsd: must run as root: it mounts file systems\n");
+        return EXIT_FAILURE;
+    }
+    raise_fd_limit();
+    status = run(&daemon);
+    stop(&daemon);
+    return status;
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The host as data: its own /proc and /sys, opened before anything is mounted over them, its clocks
+ * and constants, and the host-wide texts shared by all containers for a moment. A test makes one
+ * over a captured directory tree with a clock that stands still. Thread-safe; no lock is held over
+ * a read.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/base/cpuset.h"
+#include "lib/base/number.h"
+
+typedef struct SfHost SfHost;
+
+/* A host-wide text is at most this old when a container is answered from it. */
+#define SF_HOST_TEXT_MAX_AGE_NSEC (10u * 1000 * 1000)
+
+/* The texts that are read once for all containers. */
+typedef enum SfHostText {
+    SF_HOST_MEMINFO,
+    SF_HOST_STAT,
+    SF_HOST_CPUINFO,
+    SF_HOST_LOADAVG,
+    SF_HOST_SWAPS,
+    SF_HOST_CPU_ONLINE,   /* sys/devices/system/cpu/online */
+    SF_HOST_CPU_POSSIBLE, /* sys/devices/system/cpu/possible */
+    SF_HOST_TEXT_COUNT
+} SfHostText;
+
+typedef struct SfHostOptions {
+    const char *root;       /* NULL: "/"; proc, sys and sys/fs/cgroup are found below it */
+    uint64_t page_bytes;    /* 0: sysconf(_SC_PAGESIZE) */
+    uint64_t ticks_per_sec; /* 0: sysconf(_SC_CLK_TCK) */
+    uint64_t (*boottime_nsec)(void *data); /* NULL: CLOCK_BOOTTIME */
+    void *clock_data;
+} SfHostOptions;
+
+/* Opens the host. On the real root ("/") /proc and /sys are taken as open_tree(OPEN_TREE_CLONE)
+ * copies without what is mounted below them, so that a later mount over one of their files is never
+ * seen; where that is not permitted (no CAP_SYS_ADMIN) plain directory fds serve. Negative errno;
+ * -ENOENT when there is no proc. *ret_host is owned by the caller. */
+int sf_host_open(const SfHostOptions *options, SfHost **ret_host) SF_WARN_UNUSED;
+void sf_host_free(SfHost *host);
+
+/* Borrowed directory fds, valid as long as the host. sys is -1 when the tree has none; root is "/"
+ * or the test's tree. */
+int sf_host_proc_fd(const SfHost *host);
+int sf_host_sys_fd(const SfHost *host);
+int sf_host_root_fd(const SfHost *host);
+/* The tree's path without a trailing '/': "" for the real root. To build paths that the host can
+ * use. */
+const char *sf_host_root_path(const SfHost *host);
+uint64_t sf_host_page_bytes(const SfHost *host);
+uint64_t sf_host_ticks_per_sec(const SfHost *host);
+/* Nanoseconds since the host booted (CLOCK_BOOTTIME), or the test's clock. */
+uint64_t sf_host_boottime_nsec(const SfHost *host);
+
+/* A refcounted text that is not older than SF_HOST_TEXT_MAX_AGE_NSEC. Release with
+ * sf_host_text_unref(). */
+typedef struct SfSharedText {
+    char *data; /* NUL-terminated */
+    size_t len;
+    uint64_t read_at_nsec; /* boot time of the read */
+    int refs;              /* atomic */
+} SfSharedText;
+
+int sf_host_text(SfHost *host, SfHostText which, SfSharedText **ret_text) SF_WARN_UNUSED;
+SfSharedText *sf_shared_text_unref(SfSharedText *text);
+
+/* sys/devices/system/cpu/online; where sysfs has none, CPU 0. -errno. */
+int sf_host_online_cpus(SfHost *host, SfCpuSet *ret_set) SF_WARN_UNUSED;
+int sf_host_possible_cpus(SfHost *host, SfCpuSet *ret_set) SF_WARN_UNUSED;
+
+/* Mode bits and existence of the host's own file behind a view's path ("/proc/meminfo",
+ * "/sys/..."): -ENOENT where this kernel has none. */
+int sf_host_file_mode(const SfHost *host, const char *path, unsigned *ret_mode) SF_WARN_UNUSED;
+/* The host's own text of such a file, at most SF_TEXT_MAX. The caller frees. For diff and tests,
+ * not for the read path. */
+int sf_host_file_read(const SfHost *host, const char *path, char **ret_text,
+                      size_t *ret_len) SF_WARN_UNUSED;

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * What is asked of one process of the host. Every read is relative to the host's own proc; no
+ * namespace is entered and nothing is signalled. A pid may be another process's a moment later: who
+ * needs certainty holds a pidfd, or compares start times.
+ */
+
+#include "daemon/source/process.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/stat.h>
+
+#include "lib/base/io.h"
+
+/* 52 numbers of at most 20 digits and a name of at most 64 bytes (fs/proc/array.c do_task_stat). */
+#define PID_STAT_SIZE 2048
+/* The kernel takes at most 340 extents of 3 numbers (UID_GID_MAP_MAX_EXTENTS). */
+#define ID_MAP_SIZE 16384
+
+static int path_of(pid_t pid, const char *file, char *buffer, size_t size)
+{
+    int n = pid == 0 ? snprintf(buffer, size, "self/%s", file)
+                     : snprintf(buffer, size, "%d/%s", pid, file);
+
+    return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
+}
+
+/* A process that ends between open and read gives ESRCH, one that ended before it ENOENT. */
+static int gone(int error)
+{
+    return error == -ENOENT ? -ESRCH : error;
+}
+
+static int read_file(const SfHost *host, pid_t pid, const char *file, char *buffer, size_t size,
+                     size_t *ret_len)
+{
+    char path[64];
+    int r = path_of(pid, file, path, sizeof(path));
+
+    return r < 0 ? r : sf_read_at(sf_host_proc_fd(host), path, buffer, size, ret_len);
+}
+
+static bool process_exists(const SfHost *host, pid_t pid)
+{
+    char path[64];
+
+    return path_of(pid, ".", path, sizeof(path)) == 0 &&
+           faccessat(sf_host_proc_fd(host), path, F_OK, 0) == 0;
+}
+
+static int parse_pid(SfSlice word, pid_t *ret_pid)
+{
+    uint64_t value;
+
+    if (sf_slice_u64(word, &value) < 0 || value > INT_MAX)
+        return -EINVAL;
+    *ret_pid = (pid_t)value;
+    return 0;
+}
+
+static int parse_stat_field(unsigned field, SfSlice word, SfPidStat *stat)
+{
+    switch (field) {
+    case 3:
+        if (word.len != 1)
+            return -EINVAL;
+        stat->state = word.data[0];
+        return 0;
+    case 4:
+        return parse_pid(word, &stat->ppid);
+    case 20:
+        return sf_slice_u64(word, &stat->num_threads) < 0 ? -EINVAL : 0;
+    case 22:
+        return sf_slice_u64(word, &stat->start_ticks) < 0 ? -EINVAL : 0;
+    default:
+        return 0;
+    }
+}
+
+int sf_pid_stat_parse(const char *text, size_t len, SfPidStat *ret_stat)
+{
+    const char *name_end = len > 0 ? memrchr(text, ')', len) : NULL;
+    if (!name_end)
+        return -EINVAL;
+
+    SfSlice rest = sf_slice(name_end + 1, len - (size_t)(name_end + 1 - text));
+    SfSlice word;
+    SfPidStat stat = {0};
+    rest = sf_slice_trim(rest);
+    /* Numbering as in proc(5): 1 is the pid, 2 the name just passed. */
+    for (unsigned field = 3; field <= 22; field++) {
+        if (!sf_slice_next_word(&rest, &word))
+            return -EINVAL;
+        int r = parse_stat_field(field, word, &stat);
+        if (r < 0)
+            return r;
+    }
+    *ret_stat = stat;
+    return 0;
+}
+
+int sf_pid_stat_read(const SfHost *host, pid_t pid, SfPidStat *ret_stat)
+{
+    char text[PID_STAT_SIZE];
+    size_t len;
+
+    int r = read_file(host, pid, "stat", text, sizeof(text), &len);
+    if (r < 0)
+        return gone(r);
+    return sf_pid_stat_parse(text, len, ret_stat);
+}
+
+int sf_pid_status_parse_nspid(const char *text, size_t len, pid_t *ret_inner_pid,
+                              unsigned *ret_levels)
+{
+    SfSlice rest = sf_slice(text, len);
+    SfSlice line, word;
+
+    /* A newline in the process's name is printed as "\n" (seq_escape_str), so a line that starts so
+     * is the kernel's. */
+    while (sf_slice_next_line(&rest, &line)) {
+        if (!sf_slice_starts(line, "NSpid:"))
+            continue;
+        pid_t pid = 0;
+        unsigned levels = 0;
+        line = sf_slice(line.data + 6, line.len - 6);
+        for (; sf_slice_next_word(&line, &word); levels++) {
+            int r = parse_pid(word, &pid);
+            if (r < 0)
+                return r;
+        }
+        if (levels == 0)
+            return -EINVAL;
+        *ret_inner_pid = pid;
+        *ret_levels = levels;
+        return 0;
+    }
+    return -ENODATA;
+}
+
+static int parse_u32(SfSlice *rest, uint32_t *ret_value)
+{
+    SfSlice word;
+    uint64_t value;
+
+    if (!sf_slice_next_word(rest, &word) || sf_slice_u64(word, &value) < 0 || value > UINT32_MAX)
+        return -EINVAL;
+    *ret_value = (uint32_t)value;
+    return 0;
+}
+
+int sf_id_map_parse_root(const char *text, size_t len, uint32_t *ret_host_id)
+{
+    SfSlice rest = sf_slice(text, len);
+    SfSlice line, word;
+    uint32_t host_id = UINT32_MAX;
+
+    while (sf_slice_next_line(&rest, &line)) {
+        uint32_t inside, outside, count;
+
+        if (parse_u32(&line, &inside) < 0 || parse_u32(&line, &outside) < 0 ||
+            parse_u32(&line, &count) < 0 || sf_slice_next_word(&line, &word))
+            return -EINVAL;
+        if (inside == 0 && count > 0)
+            host_id = outside;
+    }
+    /* (uid_t)-1 is what the kernel prints for an outer ID that the reader's namespace does not
+     * have. */
+    if (host_id == UINT32_MAX)
+        return -ENODATA;
+    *ret_host_id = host_id;
+    return 0;
+}
+
+static int read_root_id(const SfHost *host, pid_t pid, const char *file, uint32_t *ret_id)
+{
+    char text[ID_MAP_SIZE];
+    size_t len;
+
+    int r = read_file(host, pid, file, text, sizeof(text), &len);
+    if (r == -ENOENT && process_exists(host, pid)) {
+        *ret_id =
+            0; /* a kernel without CONFIG_USER_NS has no such file and only one user namespace */
+        return 0;
+    }
+    if (r < 0)
+        return gone(r);
+    return sf_id_map_parse_root(text, len, ret_id);
+}
+
+int sf_process_root_ids(const SfHost *host, pid_t pid, uid_t *ret_uid, gid_t *ret_gid)
+{
+    uint32_t uid, gid;
+
+    int r = read_root_id(host, pid, "uid_map", &uid);
+    if (r < 0)
+        return r;
+    r = read_root_id(host, pid, "gid_map", &gid);
+    if (r < 0)
+        return r;
+    *ret_uid = uid;
+    *ret_gid = gid;
+    return 0;
+}
+
+/* "mnt:[4026531841]": the number names the namespace (namespaces(7)). */
+static int parse_ns_link(SfSlice link, uint64_t *ret_inode)
+{
+    SfSlice kind;
+
+    if (!sf_slice_next_field(&link, ':', &kind) || link.len < 3 || link.data[0] != '[' ||
+        link.data[link.len - 1] != ']')
+        return -EINVAL;
+    return sf_slice_u64(sf_slice(link.data + 1, link.len - 2), ret_inode) < 0 ? -EINVAL : 0;
+}
+
+static int read_ns(const SfHost *host, pid_t pid, const char *kind, uint64_t *ret_inode)
+{
+    char path[64], file[16], link[64];
+
+    int n = snprintf(file, sizeof(file), "ns/%s", kind);
+    if (n < 0 || (size_t)n >= sizeof(file))
+        return -ENAMETOOLONG;
+    int r = path_of(pid, file, path, sizeof(path));
+    if (r < 0)
+        return r;
+
+    ssize_t len = readlinkat(sf_host_proc_fd(host), path, link, sizeof(link));
+    if (len < 0)
+        return -errno;
+    if ((size_t)len == sizeof(link))
+        return -EINVAL;
+    return parse_ns_link(sf_slice(link, (size_t)len), ret_inode);
+}
+
+int sf_process_namespaces(const SfHost *host, pid_t pid, SfNamespaces *ret_namespaces)
+{
+    SfNamespaces namespaces = {0};
+    const struct {
+        const char *kind;
+        uint64_t *inode;
+    } kinds[] = {
+        {"mnt", &namespaces.mnt},       {"pid", &namespaces.pid}, {"user", &namespaces.user},
+        {"time", &namespaces.time},     {"net", &namespaces.net}, {"ipc", &namespaces.ipc},
+        {"cgroup", &namespaces.cgroup}, {"uts", &namespaces.uts},
+    };
+
+    for (unsigned i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        int r = read_ns(host, pid, kinds[i].kind, kinds[i].inode);
+        /* A kernel without the kind has no link; so has a process that is gone. */
+        if (r == -ENOENT && process_exists(host, pid))
+            continue;
+        if (r < 0)
+            return gone(r);
+    }
+    *ret_namespaces = namespaces;
+    return 0;
+}
+
+int sf_process_pidfd(pid_t pid, int *ret_pidfd)
+{
+    if (pid <= 0)
+        return -EINVAL;
+
+    int fd = pidfd_open(pid, 0);
+    if (fd < 0)
+        return errno == ENOENT ? -EINVAL
+                               : -errno; /* ENOENT since 6.15: a thread, not a group leader */
+    *ret_pidfd = fd;
+    return 0;
+}
+
+static int parse_fdinfo_pid(const char *text, size_t len, int64_t *ret_pid)
+{
+    SfSlice rest = sf_slice(text, len);
+    SfSlice line;
+
+    while (sf_slice_next_line(&rest, &line)) {
+        if (sf_slice_starts(line, "Pid:"))
+            return sf_slice_i64(sf_slice_trim(sf_slice(line.data + 4, line.len - 4)), ret_pid);
+    }
+    return -EBADF;
+}
+
+int sf_pidfd_pid(int pidfd, pid_t *ret_pid)
+{
+    /* Readable from the end of the process on, also while it is a zombie that still has its pid. */
+    struct pollfd poll_fd = {.fd = pidfd, .events = POLLIN};
+    char path[64], text[1024];
+    size_t len;
+    int64_t pid = 0;
+
+    int n = snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
+    if (pidfd < 0 || n < 0 || (size_t)n >= sizeof(path))
+        return -EBADF;
+    int r = sf_read_at(AT_FDCWD, path, text, sizeof(text), &len);
+    if (r < 0)
+        return r == -ENOENT ? -EBADF : r;
+    r = parse_fdinfo_pid(text, len, &pid);
+    if (r < 0)
+        return r;
+    if (poll(&poll_fd, 1, 0) < 0)
+        return -errno;
+    /* -1: reaped; 0: not in our pid namespace, so of no use to us either (fs/pidfs.c
+     * pidfd_show_fdinfo). */
+    if (poll_fd.revents != 0 || pid <= 0 || pid > INT_MAX)
+        return -ESRCH;
+    *ret_pid = (pid_t)pid;
+    return 0;
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Turns the provider table's paths into the tree that all views share. It knows paths only, not
+ * what files say.
+ */
+
+#include "daemon/view/tree.h"
+
+#include <assert.h>
+#include <glib.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "daemon/provider/provider.h"
+
+int sf_tree_child(const SfTree *tree, unsigned parent, const char *name, size_t name_len)
+{
+    for (unsigned i = 1; i < tree->count; i++) {
+        const SfTreeNode *node = &tree->nodes[i];
+        if (node->parent == parent && strlen(node->name) == name_len &&
+            memcmp(node->name, name, name_len) == 0)
+            return (int)i;
+    }
+    return -1;
+}
+
+static unsigned add_node(SfTree *tree, unsigned parent, SfSlice name, int provider)
+{
+    assert(tree->count < SF_TREE_MAX_NODES);
+    unsigned index = tree->count++;
+    tree->nodes[index] = (SfTreeNode){g_strndup(name.data, name.len), parent, provider};
+    return index;
+}
+
+static void add_path(SfTree *tree, const char *path, int provider)
+{
+    SfSlice rest = sf_slice_str(path + 1);
+    SfSlice name;
+    unsigned at = 0;
+
+    while (sf_slice_next_field(&rest, '/', &name)) {
+        int child = sf_tree_child(tree, at, name.data, name.len);
+        if (child < 0)
+            child = (int)add_node(tree, at, name, rest.len > 0 ? -1 : provider);
+        at = (unsigned)child;
+    }
+}
+
+static SfTree *the_tree; /* written once, under pthread_once() */
+
+static void make_tree(void)
+{
+    SfTree *tree = g_new0(SfTree, 1);
+
+    (void)add_node(tree, 0, sf_slice("", 0), -1); /* the top's index is 0 by being first */
+    for (unsigned i = 0; i < sf_provider_count(); i++)
+        add_path(tree, sf_provider_get(i)->path, (int)i);
+    the_tree = tree;
+}
+
+const SfTree *sf_tree(void)
+{
+    /* Not g_once_init_enter(): ThreadSanitizer cannot see into libglib's locks. */
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    (void)pthread_once(&once, make_tree); /* cannot fail with a valid control variable */
+    return the_tree;
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * One container's file tree: which of the providers' files it has, their attributes, and open files
+ * with their text. Knows nothing of FUSE. Thread-safe; no lock is held while a text is rendered.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include "daemon/provider/provider.h"
+
+typedef struct SfView SfView;
+
+/* Inode numbers: SF_VIEW_ROOT is the view's top; the same path has the same number in every view.
+ */
+#define SF_VIEW_ROOT 1u
+/* Open files a view has at most (ENFILE past it), so that a container cannot grow the daemon. */
+#define SF_VIEW_MAX_HANDLES 4096
+/* Latency classes: class n counts opens that took less than 2^n microseconds; the last one takes
+ * the rest. */
+#define SF_VIEW_LATENCY_CLASSES 20
+
+/* Takes a reference to the container. Decides by policy, by what the kernel has and by the
+ * providers' conditions which files there are. */
+int sf_view_new(SfContainer *container, SfView **ret_view) SF_WARN_UNUSED;
+SfView *sf_view_ref(SfView *view);
+SfView *sf_view_unref(SfView *view);
+SfContainer *sf_view_container(const SfView *view); /* borrowed */
+
+int sf_view_lookup(SfView *view, uint64_t parent, const char *name,
+                   struct stat *ret_stat) SF_WARN_UNUSED;
+int sf_view_getattr(SfView *view, uint64_t inode, struct stat *ret_stat) SF_WARN_UNUSED;
+/* The index-th entry of a directory ("." and ".." not counted): 1 with name (borrowed, constant)
+ * and attributes, 0 past the last one. -ENOTDIR. */
+int sf_view_entry(SfView *view, uint64_t inode, size_t index, const char **ret_name,
+                  struct stat *ret_stat) SF_WARN_UNUSED;
+
+/* An open file: a text of one moment. */
+typedef struct SfViewHandle SfViewHandle;
+/* Renders. -EACCES for anything but reading, -EISDIR, -ENFILE, or what the provider says. The
+ * caller releases. */
+int sf_view_open(SfView *view, uint64_t inode, int flags, SfViewHandle **ret_handle) SF_WARN_UNUSED;
+/* At most size bytes at offset, empty at the end: a slice borrowed until the handle's next read. A
+ * reader that comes back to offset 0 gets a new text, as from procfs (fs/seq_file.c): top(1) keeps
+ * its files open and rewinds. Not so for the kernel filling its page cache (for_cache), which
+ * happens for sendfile(2). Reads of one handle are not made at the same time. */
+int sf_view_read(SfView *view, SfViewHandle *handle, uint64_t offset, size_t size, bool for_cache,
+                 SfSlice *ret_slice) SF_WARN_UNUSED;
+void sf_view_release(SfView *view, SfViewHandle *handle);
+
+/* For the operator: one record a file of the view. */
+typedef struct SfViewFileInfo {
+    const char *path;   /* borrowed, constant */
+    const char *source; /* borrowed, constant */
+    unsigned mode;
+    uint64_t opens;
+    uint64_t errors;
+    int last_error;                            /* negative errno of the last failing open; 0 */
+    uint64_t latency[SF_VIEW_LATENCY_CLASSES]; /* number of opens by the time it took to render */
+} SfViewFileInfo;
+unsigned sf_view_file_count(const SfView *view);
+void sf_view_file_info(SfView *view, unsigned index, SfViewFileInfo *ret_info);
+uint64_t sf_view_total_opens(SfView *view);
+unsigned sf_view_open_handles(SfView *view);
+/* The upper bound in microseconds of the class that holds the given share (0.5, 0.99) of the opens;
+ * 0 when there are none. */
+uint64_t sf_view_latency_usec(const SfViewFileInfo *info, double share);
