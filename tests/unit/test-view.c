@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The file tree of a view over a small fake host: which files there are, by policy and by what the
+ * host has; attributes, listing, open files and what is counted of them.
+ */
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glib.h>
+#include <glib/gstdio.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "daemon/view/view.h"
+
+static const char *const files[][2] = {
+    {"proc/meminfo",
+     "MemTotal:        8000000 kB\nMemFree:         4000000 kB\nMemAvailable:    5000000 kB\n"},
+    {"proc/uptime", "100.00 100.00\n"},
+    {"proc/self/mountinfo", ""},
+    {"proc/100/stat", "100 (a b) c) S 1 100 100 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 500 0 0\n"},
+    {"proc/100/status", "Name:\ta\nNSpid:\t100\t1\n"},
+    {"proc/100/cgroup", "0::/\n"},
+    {"proc/100/uid_map", "         0     100000      65536\n"},
+    {"proc/100/gid_map", "         0     200000      65536\n"},
+    {"sys/devices/system/cpu/online", "0-3\n"},
+    {"sys/devices/system/cpu/present", "0-3\n"},
+    {"sys/devices/system/cpu/possible", "0-7\n"},
+    {"sys/devices/system/cpu/offline", "4-7\n"},
+};
+static const char *const links[] = {"mnt", "pid", "user", "time", "cgroup", "net", "ipc", "uts"};
+
+typedef struct Fixture {
+    char root[64];
+    SfHost *host;
+    SfCgroups *cgroups;
+} Fixture;
+
+static uint64_t fixed_clock(void *data)
+{
+    return 10ull * 1000000000;
+}
+
+static void write_root(const char *root)
+{
+    for (unsigned i = 0; i < G_N_ELEMENTS(files); i++) {
+        g_autofree char *path = g_strdup_printf("%s/%s", root, files[i][0]);
+        g_autofree char *directory = g_path_get_dirname(path);
+        assert_int_equal(g_mkdir_with_parents(directory, 0755), 0);
+        assert_true(g_file_set_contents(path, files[i][1], -1, NULL));
+    }
+    for (unsigned i = 0; i < 2 * G_N_ELEMENTS(links); i++) {
+        const char *kind = links[i % G_N_ELEMENTS(links)],
+                   *who = i < G_N_ELEMENTS(links) ? "100" : "self";
+        g_autofree char *directory = g_strdup_printf("%s/proc/%s/ns", root, who);
+        g_autofree char *path = g_strdup_printf("%s/%s", directory, kind);
+        g_autofree char *target =
+            g_strdup_printf("%s:[402653%u]", kind, 1000 + (unsigned)(i % G_N_ELEMENTS(links)));
+        assert_int_equal(g_mkdir_with_parents(directory, 0755), 0);
+        assert_int_equal(symlink(target, path), 0);
+    }
+    g_autofree char *secret = g_strdup_printf("%s/proc/meminfo", root);
+    assert_int_equal(chmod(secret, 0400), 0);
+}
+
+static int setup(void **state)
+{
+    Fixture *f = g_new0(Fixture, 1);
+
+    (void)g_strlcpy(f->root, "/tmp/sysfsd-view-XXXXXX", sizeof(f->root));
+    assert_non_null(g_mkdtemp(f->root));
+    write_root(f->root);
+    SfHostOptions options = {
+        .root = f->root, .page_bytes = 4096, .ticks_per_sec = 100, .boottime_nsec = fixed_clock};
+    assert_int_equal(sf_host_open(&options, &f->host), 0);
+    assert_int_equal(sf_cgroups_open(f->host, &f->cgroups), 0);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    Fixture *f = *state;
+    g_autofree char *command = g_strdup_printf("rm -rf %s", f->root);
+
+    sf_cgroups_free(f->cgroups);
+    sf_host_free(f->host);
+    assert_int_equal(system(command), 0);
+    g_free(f);
+    return 0;
+}
+
+static SfView *new_view(Fixture *f, const char *views)
+{
+    SfPolicy policy;
+    SfContainer *container;
+    SfView *view;
+    char error[200];
+
+    sf_policy_init(&policy);
+    if (views)
+        assert_int_equal(sf_policy_apply(&policy, "io.sysfsd.views", views, error, sizeof(error)),
+                         0);
+    int pidfd = -1;
+    assert_int_equal(sf_process_pidfd(getpid(), &pidfd), 0);
+    SfContainerSpec spec = {.id = "c", .init_pid = 100, .pidfd = pidfd, .policy = &policy};
+    assert_int_equal(sf_container_new(f->host, f->cgroups, &spec, &container), 0);
+    (void)close(pidfd);
+    assert_int_equal(sf_view_new(container, &view), 0);
+    sf_container_unref(container);
+    return view;
+}
+
+static uint64_t inode_of(SfView *view, const char *path, struct stat *st)
+{
+    g_auto(GStrv) names = g_strsplit(path, "/", -1);
+    uint64_t inode = SF_VIEW_ROOT;
+
+    for (unsigned i = 0; names[i]; i++) {
+        if (sf_view_lookup(view, inode, names[i], st) < 0)
+            return 0;
+        inode = st->st_ino;
+    }
+    return inode;
+}
+
+static void test_files_are_those_of_host_and_policy(void **state)
+{
+    struct stat st;
+    SfView *view = new_view(*state, NULL);
+
+    assert_true(inode_of(view, "proc/meminfo", &st) != 0);
+    assert_true(inode_of(view, "sys/devices/system/cpu/online", &st) != 0);
+    assert_int_equal(inode_of(view, "proc/swaps", &st), 0); /* the fake kernel has none */
+    sf_view_unref(view);
+
+    view = new_view(*state, "-/sys,-/proc/uptime");
+    assert_true(inode_of(view, "proc/meminfo", &st) != 0);
+    assert_int_equal(inode_of(view, "proc/uptime", &st), 0);
+    assert_int_equal(inode_of(view, "sys", &st), 0); /* an empty directory is not there */
+    assert_int_equal(sf_view_file_count(view), 1);
+    sf_view_unref(view);
+}
+
+static void test_attributes_are_the_hosts_and_the_containers(void **state)
+{
+    struct stat st;
+    SfView *view = new_view(*state, NULL);
+
+    assert_true(inode_of(view, "proc/meminfo", &st) != 0);
+    assert_int_equal(st.st_mode, S_IFREG | 0400); /* 0400 stays 0400 */
+    assert_int_equal(st.st_uid, 100000);
+    assert_int_equal(st.st_gid, 200000);
+    assert_int_equal(st.st_nlink, 1);
+    assert_int_equal(sf_view_getattr(view, SF_VIEW_ROOT, &st), 0);
+    assert_int_equal(st.st_mode, S_IFDIR | 0555);
+    assert_int_equal(st.st_nlink, 4); /* proc and sys */
+    assert_int_equal(sf_view_getattr(view, 0, &st), -ENOENT);
+    assert_int_equal(sf_view_getattr(view, UINT64_MAX, &st), -ENOENT);
+    sf_view_unref(view);
+}
+
+static void test_listing(void **state)
+{
+    struct stat st;
+    const char *name;
+    SfView *view = new_view(*state, NULL);
+    uint64_t directory = inode_of(view, "sys/devices/system/cpu", &st);
+
+    unsigned count = 0;
+    while (sf_view_entry(view, directory, count, &name, &st) == 1)
+        count++;
+    assert_int_equal(count, 3);
+    assert_int_equal(sf_view_entry(view, inode_of(view, "proc/uptime", &st), 0, &name, &st),
+                     -ENOTDIR);
+    sf_view_unref(view);
+}
+
+static void test_open_read_count(void **state)
+{
+    struct stat st;
+    SfViewHandle *handle;
+    SfViewFileInfo info;
+    SfView *view = new_view(*state, "-/proc,-/sys,+/proc/uptime");
+    uint64_t inode = inode_of(view, "proc/uptime", &st);
+
+    assert_int_equal(sf_view_open(view, inode, O_RDWR, &handle), -EACCES);
+    assert_int_equal(sf_view_open(view, inode, O_RDONLY | O_TRUNC, &handle), -EACCES);
+    assert_int_equal(sf_view_open(view, SF_VIEW_ROOT, O_RDONLY, &handle), -EISDIR);
+    assert_int_equal(sf_view_open(view, 999999, O_RDONLY, &handle), -ENOENT);
+    assert_int_equal(sf_view_open(view, inode, O_RDONLY, &handle), 0);
+    /* started at tick 500 of 100 a second, now is 10 s after boot */
+    SfSlice slice;
+    assert_int_equal(sf_view_read(view, handle, 0, 100, false, &slice), 0);
+    assert_memory_equal(slice.data, "5.00 ", 5);
+    assert_int_equal(sf_view_read(view, handle, 2, 3, false, &slice), 0);
+    assert_memory_equal(slice.data, "00 ", 3);
+    assert_int_equal(slice.len, 3);
+    assert_int_equal(sf_view_read(view, handle, UINT64_MAX, 3, false, &slice), 0);
+    assert_int_equal(slice.len, 0);
+    /* Back at the beginning: a new text; but the page cache gets the one there is. */
+    assert_int_equal(sf_view_read(view, handle, 0, 3, true, &slice), 0);
+    assert_int_equal(sf_view_total_opens(view), 1);
+    assert_int_equal(sf_view_read(view, handle, 0, 3, false, &slice), 0);
+    assert_int_equal(sf_view_total_opens(view), 2);
+    assert_int_equal(sf_view_open_handles(view), 1);
+    sf_view_release(view, handle);
+    assert_int_equal(sf_view_open_handles(view), 0);
+
+    sf_view_file_info(view, 0, &info);
+    assert_string_equal(info.path, "/proc/uptime");
+    assert_int_equal(info.opens, 2);
+    assert_true(sf_view_latency_usec(&info, 0.5) >= 1);
+    assert_int_equal(sf_view_open(view, inode, O_RDONLY, &handle), 0);
+    sf_view_unref(view); /* frees what is still open: its RELEASE may never come */
+}
+
+static void test_latency_classes(void **state)
+{
+    SfViewFileInfo info = {.latency = {[0] = 50, [3] = 49, [10] = 1}};
+
+    assert_int_equal(sf_view_latency_usec(&info, 0.5), 1);
+    assert_int_equal(sf_view_latency_usec(&info, 0.99), 8);
+    assert_int_equal(sf_view_latency_usec(&info, 1.0), 1024);
+    assert_int_equal(sf_view_latency_usec(&(SfViewFileInfo){0}, 0.5), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_files_are_those_of_host_and_policy, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_attributes_are_the_hosts_and_the_containers, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_listing, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_open_read_count, setup, teardown),
+        cmocka_unit_test(test_latency_classes),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

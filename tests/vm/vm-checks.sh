@@ -1,0 +1,186 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# vm-checks.sh - the part of vm-test.sh that runs in the test machine
+#
+# Usage: vm-checks.sh DIR
+#
+# DIR holds stage.tar (the installed tree) and hook/ (the hook suite). Prints TAP; exit 1 when a
+# test failed. A fork costs about 30 times what it costs on the host: as few as can be.
+set -u
+
+share=$1
+bin=/run/sysfsd-test/bin
+runtime_dir=/run/sysfsd
+image=localhost/sysfsd-test
+tests=0
+failed=0
+
+# result STATUS NAME [DETAIL]
+result() {
+    tests=$((tests + 1))
+    if [ "$1" = 0 ]; then
+        echo "ok $tests - $2"
+        return
+    fi
+    failed=$((failed + 1))
+    echo "not ok $tests - $2"
+    [ -z "${3-}" ] || echo "#   ${3//$'\n'/$'\n'#   }"
+}
+
+# check NAME COMMAND...: passes when COMMAND does
+check() {
+    local name=$1 output
+    shift
+    output=$("$@" 2>&1)
+    result $? "$name" "$output"
+}
+
+# service PROPERTY: its value
+service() {
+    systemctl show -P "$1" sysfsd
+}
+
+# Prints the mounts of views; passes when there are some.
+views() {
+    grep -F " $runtime_dir/" /proc/self/mountinfo
+}
+
+install_stage() {
+    # Debian's /lib is a link into /usr: it has to stay one.
+    tar -C / --keep-directory-symlink --no-overwrite-dir -xf "$share/stage.tar" &&
+        ldconfig && systemctl daemon-reload &&
+        mkdir -p "$bin" && ln -s /usr/sbin/sysfsd /usr/bin/sysfs-hook /usr/bin/sysfs-ctl "$bin"
+}
+
+same_mount_namespace() {
+    local pid
+    pid=$(service MainPID)
+    [ "$(readlink "/proc/$pid/ns/mnt")" = "$(readlink /proc/1/ns/mnt)" ]
+}
+
+# The unit's CapabilityBoundingSet: DAC_READ_SEARCH (2), SYS_PTRACE (19), SYS_ADMIN (21)
+few_capabilities() {
+    local key value pid bound=
+    pid=$(service MainPID)
+    while read -r key value; do
+        case $key in
+        CapBnd:) bound=$value ;;
+        NoNewPrivs:) [ "$value" = 1 ] || return ;;
+        esac
+    done <"/proc/$pid/status"
+    echo "CapBnd: $bound"
+    [ $((16#$bound & ~0x280004)) = 0 ]
+}
+
+reload_keeps_process() {
+    local pid
+    pid=$(service MainPID)
+    systemctl reload sysfsd && sleep 1 && systemctl is-active sysfsd && [ "$(service MainPID)" = "$pid" ]
+}
+
+comes_back_after_kill() {
+    local pid tries=0
+    pid=$(service MainPID)
+    kill -KILL "$pid"
+    while [ $tries -lt 40 ]; do
+        sleep 0.5
+        systemctl -q is-active sysfsd && [ "$(service MainPID)" != "$pid" ] && return
+        tries=$((tries + 1))
+    done
+    systemctl status --no-pager sysfsd
+    return 1
+}
+
+stops_clean() {
+    systemctl stop sysfsd
+    [ "$(service Result)" = success ] && ! views
+}
+
+unit_checks() {
+    check "unit: installed" install_stage
+    check "unit: systemd-analyze verify accepts it" systemd-analyze verify sysfsd.service
+    check "unit: starts" systemctl start sysfsd
+    check "unit: is active" systemctl is-active sysfsd
+    systemctl -q is-active sysfsd || journalctl --no-pager -o cat -u sysfsd -n 30 | sed 's/^/#   /'
+    check "unit: has PID 1's mount namespace" same_mount_namespace
+    check "unit: no other capabilities" few_capabilities
+    check "unit: reload keeps the process" reload_keeps_process
+    check "unit: comes back after SIGKILL" comes_back_after_kill
+}
+
+# The suite's lines, numbered anew.
+hook_checks() {
+    local line before=$failed
+    while IFS= read -r line; do
+        case $line in
+        "ok "[0-9]*" - "*)
+            tests=$((tests + 1))
+            echo "ok $tests - hook: ${line#* - }"
+            ;;
+        "not ok "[0-9]*" - "*) result 1 "hook: ${line#* - }" ;;
+        1..*) ;;
+        *) echo "# ${line#\# }" ;;
+        esac
+    done < <("$share/hook/run-hook-tests.sh" --bindir "$bin" 2>&1)
+    wait $!
+    local status=$?
+    # A suite that broke off has no line that says so.
+    [ $status = 0 ] || [ "$failed" != "$before" ] || result 1 "hook: the suite ended with status $status"
+}
+
+# A busybox image, without a network.
+import_image() {
+    local applet root=/run/sysfsd-test/root
+    mkdir -p $root/{bin,dev,etc,proc,sys,tmp,run} && cp /bin/busybox $root/bin/ || return
+    for applet in sh cat grep; do
+        ln -s busybox $root/bin/$applet
+    done
+    tar -C $root -c . | podman import -q - $image
+}
+
+# podman_check NAME OPTION...: what a container with 256 MiB and 1.5 CPUs reads
+podman_check() {
+    local name=$1 start=$SECONDS output status total cpus online uptime rest
+    shift
+    # shellcheck disable=SC2016  # for the container's shell
+    output=$(timeout 120 podman "$1" run --rm --network none --memory 256m --cpus 1.5 \
+        --annotation io.sysfsd.required=true "${@:2}" $image \
+        sh -c 'set -- $(grep MemTotal /proc/meminfo); m="$2 $3"
+            echo "$m/$(grep -c ^processor /proc/cpuinfo)/$(cat /sys/devices/system/cpu/online)/$(cat /proc/uptime)"' 2>&1)
+    status=$?
+    IFS=/ read -r total cpus online uptime rest <<<"$output"
+    [ $status = 0 ] && [ "$total" = "262144 kB" ] && [ "$cpus" = 2 ] && [ "$online" = 0-1 ]
+    result $? "podman: $name: 262144 kB, 2 CPUs" "status $status: $output"
+    # Counted from the container's start: it cannot be older than this test.
+    [[ $uptime =~ ^([0-9]+)\.[0-9]+\ [0-9]+\.[0-9]+$ ]] && [ "${BASH_REMATCH[1]}" -le $((SECONDS - start + 1)) ]
+    result $? "podman: $name: uptime is the container's" "after $((SECONDS - start)) s: $uptime"
+}
+
+no_views_left() {
+    local tries
+    for tries in {1..10}; do
+        views >/dev/null || return 0
+        sleep 0.5
+    done
+    echo "after $tries tries:"
+    views
+    return 1
+}
+
+podman_checks() {
+    local runtime
+    check "podman: imports an image" import_image
+    for runtime in runc crun; do
+        podman_check "$runtime" --runtime=$runtime
+        podman_check "$runtime with a user namespace" --runtime=$runtime --uidmap 0:100000:65536
+    done
+    check "podman: no view is left" no_views_left
+}
+
+unit_checks
+podman_checks
+hook_checks
+check "unit: stops clean and leaves no mount" stops_clean
+echo "1..$tests"
+[ $failed = 0 ]
