@@ -39,18 +39,20 @@ install_packages() {
     rm -f "$log"
 }
 
-# build DIR [MESON-OPTION...]: configures if need be, and compiles.
+# build DIR [MESON-OPTION...]: configures if need be, and compiles. Says why and returns 1 when it could not.
 build() {
     local dir=$1
     shift
     if [ ! -f "$dir/build.ninja" ]; then
         meson setup "$@" "$dir" "$TOP" >"$dir.log" 2>&1 || {
             tail -n 30 "$dir.log" >&2
-            die "meson setup failed"
+            echo "meson setup failed; all of it is in $dir.log" >&2
+            return 1
         }
     fi
     ninja -C "$dir" >"$dir.log" 2>&1 || {
         grep -E 'error|warning|FAILED' "$dir.log" | head -n 30 >&2
-        die "the build failed; all of it is in $dir.log"
+        echo "the build failed; all of it is in $dir.log" >&2
+        return 1
     }
 }

@@ -18,6 +18,7 @@ void sf_control_error_clear(SfControlError *error)
     *error = (SfControlError){0};
 }
 
+G_GNUC_PRINTF(1, 0)
 static char *make_sentence(const char *format, va_list arguments)
 {
     g_autofree char *text = g_strdup_vprintf(format, arguments);
@@ -38,6 +39,7 @@ static char *make_sentence(const char *format, va_list arguments)
     return g_string_free(sentence, FALSE);
 }
 
+G_GNUC_PRINTF(3, 0)
 static int set(SfControlError *error, const char *name, const char *format, va_list arguments)
 {
     g_autofree char *message = make_sentence(format, arguments);

@@ -247,6 +247,7 @@ static ssize_t read_nothing(int fd, void *buffer, size_t len, void *data)
     return -1;
 }
 
+G_GNUC_PRINTF(2, 0)
 static void log_libfuse(enum fuse_log_level level, const char *format, va_list arguments)
 {
     char *message = g_strdup_vprintf(format, arguments);
