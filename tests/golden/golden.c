@@ -16,6 +16,7 @@
 #include <sys/syscall.h>
 
 #include "daemon/provider/provider.h"
+#include "tests/golden/captured_root.h"
 #include "tests/golden/consistency.h"
 
 #define MAX_PROVIDERS 64
@@ -53,7 +54,7 @@ static void scenario_clear(Scenario *s)
     s->container = sf_container_unref(s->container);
     sf_cgroups_free(s->cgroups);
     sf_host_free(s->host);
-    g_free(s->root);
+    captured_root_free(s->root);
     g_free(s->directory);
     memset(s, 0, sizeof(*s));
 }
@@ -102,9 +103,15 @@ static bool read_ini(Scenario *s, SfText *report)
 static bool scenario_open(Scenario *s, const char *scenarios, SfText *report)
 {
     s->directory = g_build_filename(scenarios, s->name, NULL);
-    s->root = g_build_filename(s->directory, "root", NULL);
     if (!read_ini(s, report))
         return false;
+    g_autofree char *captured = g_build_filename(s->directory, "root", NULL);
+    g_autoptr(GError) error = NULL;
+    s->root = captured_root_new(captured, &error);
+    if (!s->root) {
+        sf_text_printf(report, "%s\n", error->message);
+        return false;
+    }
     s->options.root = s->root;
     s->options.boottime_nsec = scenario_clock;
     s->options.clock_data = s;

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/golden/captured_root.h"
+
+#include <errno.h>
+#include <ftw.h>
+#include <glib/gstdio.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static bool copy_file(const char *from, const char *to, bool is_link, GError **error)
+{
+    g_autofree char *text = NULL;
+    gsize len;
+    if (!g_file_get_contents(from, &text, &len, error))
+        return false;
+    if (!is_link)
+        return g_file_set_contents_full(to, text, (gssize)len, G_FILE_SET_CONTENTS_NONE, 0644,
+                                        error);
+    if (symlink(g_strchomp(text), to) == 0)
+        return true;
+    g_set_error(error, G_FILE_ERROR, (int)g_file_error_from_errno(errno), "%s: %s", to,
+                g_strerror(errno));
+    return false;
+}
+
+static bool copy_directory(const char *from, const char *to, GError **error)
+{
+    if (g_mkdir(to, 0755) < 0) {
+        g_set_error(error, G_FILE_ERROR, (int)g_file_error_from_errno(errno), "%s: %s", to,
+                    g_strerror(errno));
+        return false;
+    }
+    g_autoptr(GDir) directory = g_dir_open(from, 0, error);
+    bool ok = directory != NULL;
+    for (const char *name; ok && (name = g_dir_read_name(directory));) {
+        g_autofree char *source = g_build_filename(from, name, NULL);
+        g_autofree char *target = g_build_filename(to, name, NULL);
+        ok = g_file_test(source, G_FILE_TEST_IS_DIR)
+                 ? copy_directory(source, target, error)
+                 : copy_file(source, target, g_str_has_suffix(from, "/ns"), error);
+    }
+    return ok;
+}
+
+char *captured_root_new(const char *root, GError **error)
+{
+    g_autofree char *base = g_dir_make_tmp("sysfsd-golden-XXXXXX", error);
+    if (!base)
+        return NULL;
+    char *copy = g_build_filename(base, "root", NULL);
+    if (copy_directory(root, copy, error))
+        return copy;
+    captured_root_free(copy);
+    return NULL;
+}
+
+static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *where)
+{
+    return remove(path);
+}
+
+void captured_root_free(char *copy)
+{
+    if (!copy)
+        return;
+    g_autofree char *base = g_path_get_dirname(copy);
+    (void)nftw(base, remove_one, 16, FTW_DEPTH | FTW_PHYS); /* a leftover in /tmp fails no test */
+    g_free(copy);
+}
