@@ -41,18 +41,19 @@ install_packages() {
 
 # build DIR [MESON-OPTION...]: configures if need be, and compiles. Says why and returns 1 when it could not.
 build() {
-    local dir=$1
+    local dir=$1 log=$1/build.log
     shift
+    mkdir -p "$dir"
     if [ ! -f "$dir/build.ninja" ]; then
-        meson setup "$@" "$dir" "$TOP" >"$dir.log" 2>&1 || {
-            tail -n 30 "$dir.log" >&2
-            echo "meson setup failed; all of it is in $dir.log" >&2
+        meson setup "$@" "$dir" "$TOP" >"$log" 2>&1 || {
+            tail -n 30 "$log" >&2
+            echo "meson setup failed; all of it is in $log" >&2
             return 1
         }
     fi
-    ninja -C "$dir" >"$dir.log" 2>&1 || {
-        grep -E 'error|warning|FAILED' "$dir.log" | head -n 30 >&2
-        echo "the build failed; all of it is in $dir.log" >&2
+    ninja -C "$dir" >"$log" 2>&1 || {
+        grep -E 'error|warning|FAILED' "$log" | head -n 30 >&2
+        echo "the build failed; all of it is in $log" >&2
         return 1
     }
 }
