@@ -25,6 +25,7 @@ static SfContainer *container_alloc(SfHost *host, const SfContainerSpec *spec)
     g_atomic_ref_count_init(&container->refs);
     (void)pthread_mutex_init(&container->tasks_lock, NULL); /* glibc's neither allocate nor fail */
     (void)pthread_mutex_init(&container->load_lock, NULL);
+    (void)pthread_mutex_init(&container->nodes_lock, NULL);
     container->host = host;
     container->init_pid = spec->init_pid;
     container->pidfd = -1;
@@ -51,6 +52,8 @@ static void container_free(SfContainer *container)
     (void)pthread_mutex_destroy(
         &container->tasks_lock); /* nobody holds them: no reference is left */
     (void)pthread_mutex_destroy(&container->load_lock);
+    (void)pthread_mutex_destroy(&container->nodes_lock);
+    free(container->node_pages);
     (void)sf_close(container->pidfd);
     free(container->id);
     free(container->bundle);

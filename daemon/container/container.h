@@ -21,6 +21,7 @@
 #include "daemon/source/cgroup.h"
 #include "daemon/source/cgroup_cpu.h"
 #include "daemon/source/cgroup_memory.h"
+#include "daemon/source/cgroup_numa.h"
 #include "daemon/source/host.h"
 #include "daemon/source/process.h"
 #include "daemon/source/tasks.h"
@@ -107,6 +108,14 @@ int sf_container_quota(SfContainer *container, SfContainerQuota *ret_quota) SF_W
 /* CPUs the container sees, host numbers, by its policy (VIEWS, "Visible CPUs"): never empty.
  * Without cpuset data: the online ones. */
 int sf_container_visible_cpus(SfContainer *container, SfCpuSet *ret_cpus) SF_WARN_UNUSED;
+
+/* NUMA nodes the container may have memory of (cpuset.mems.effective), host numbers; without cpuset
+ * data, or with the "host" CPU policy: those that have memory. */
+int sf_container_allowed_nodes(SfContainer *container, SfCpuSet *ret_nodes) SF_WARN_UNUSED;
+/* Pages the container has on a node, the most at any time it was asked for: never smaller than
+ * before, as what counts allocations must be. -ENODATA. */
+int sf_container_node_pages(SfContainer *container, unsigned node,
+                            uint64_t *ret_pages) SF_WARN_UNUSED;
 
 /* Per-CPU times for /proc/stat; monotonic per CPU and in total. -ENODATA without any CPU
  * accounting. */

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * What container.c, container_memory.c, container_cpu.c and load.c share. Nobody else includes it.
- * Lock order: the sampler's lock, then load_lock. No lock is held over a read.
+ * What container.c, container_memory.c, container_cpu.c, container_numa.c and load.c share. Nobody
+ * else includes it. Lock order: the sampler's lock, then load_lock. No lock is held over a read.
  */
 
 #include <glib.h>
@@ -45,6 +45,10 @@ struct SfContainer {
     SfLoad load;          /* protected by load_lock */
     atomic_bool followed; /* the sampler has it; written under the sampler's lock only */
     bool forgotten;       /* protected by the sampler's lock: never followed again */
+
+    pthread_mutex_t nodes_lock;
+    uint64_t *node_pages; /* owned; by NUMA node: the most seen so far; protected by nodes_lock */
+    unsigned node_count;  /* of node_pages; protected by nodes_lock */
 };
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(SfContainer, sf_container_unref)

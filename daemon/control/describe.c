@@ -136,6 +136,8 @@ static json_t *describe_files(SfView *view)
             (int)info.mode, "reads", (json_int_t)info.opens, "p50_usec",
             (json_int_t)sf_view_latency_usec(&info, 0.5), "p99_usec",
             (json_int_t)sf_view_latency_usec(&info, 0.99), "errors", (json_int_t)info.errors);
+        if (info.directory)
+            set(file, "directory", json_true());
         if (info.last_error)
             set(file, "last_error", json_string(g_strerror(-info.last_error)));
         (void)json_array_append_new(files, file);
@@ -178,7 +180,8 @@ json_t *sf_describe_files_to_bind(SfView *view)
     for (unsigned i = 0; i < sf_view_file_count(view); i++) {
         SfViewFileInfo info;
         sf_view_file_info(view, i, &info);
-        (void)json_array_append_new(files, json_pack("{s:s}", "path", info.path));
+        if (!info.covered)
+            (void)json_array_append_new(files, json_pack("{s:s}", "path", info.path));
     }
     return files;
 }

@@ -13,11 +13,11 @@
 #include <errno.h>
 #include <fuse_lowlevel.h>
 #include <glib.h>
+#include <limits.h>
 #include <linux/fuse.h>
 #include <string.h>
 #include <sys/uio.h>
 
-/* Names and attributes of a view never change while it is mounted. */
 #define CACHE_FOREVER_SEC (365.0 * 24 * 3600)
 
 struct SfCodec {
@@ -44,17 +44,10 @@ static void reply_error(fuse_req_t req, int r)
     (void)fuse_reply_err(req, -r); /* a failing write is noted in serving->reply_error */
 }
 
-static void reply_entry(fuse_req_t req, const struct stat *st)
+/* Names and attributes that never change while the view is mounted, or are asked for each time. */
+static double cache_sec(bool constant)
 {
-    struct fuse_entry_param entry = {
-        .ino = st ? st->st_ino : 0, /* 0: the kernel remembers that there is no such name */
-        .entry_timeout = CACHE_FOREVER_SEC,
-        .attr_timeout = CACHE_FOREVER_SEC,
-    };
-
-    if (st)
-        entry.attr = *st;
-    (void)fuse_reply_entry(req, &entry);
+    return constant ? CACHE_FOREVER_SEC : 0;
 }
 
 static void op_init(void *data, struct fuse_conn_info *conn)
@@ -67,24 +60,40 @@ static void op_init(void *data, struct fuse_conn_info *conn)
 
 static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-    struct stat st;
-    int r = sf_view_lookup(serving->view, parent, name, &st);
+    struct fuse_entry_param entry = {0};
+    bool constant;
+    int r = sf_view_lookup(serving->view, parent, name, &entry.attr, &constant);
 
-    if (r < 0 && r != -ENOENT)
+    if (r < 0 && !(r == -ENOENT && constant)) {
         reply_error(req, r);
-    else
-        reply_entry(req, r < 0 ? NULL : &st);
+        return;
+    }
+    entry.ino = r < 0 ? 0 : entry.attr.st_ino; /* 0: the kernel remembers that there is none */
+    entry.entry_timeout = entry.attr_timeout = cache_sec(constant);
+    (void)fuse_reply_entry(req, &entry);
 }
 
 static void op_getattr(fuse_req_t req, fuse_ino_t inode, struct fuse_file_info *fi)
 {
     struct stat st;
-    int r = sf_view_getattr(serving->view, inode, &st);
+    bool constant;
+    int r = sf_view_getattr(serving->view, inode, &st, &constant);
 
     if (r < 0)
         reply_error(req, r);
     else
-        (void)fuse_reply_attr(req, &st, CACHE_FOREVER_SEC);
+        (void)fuse_reply_attr(req, &st, cache_sec(constant));
+}
+
+static void op_readlink(fuse_req_t req, fuse_ino_t inode)
+{
+    char text[PATH_MAX];
+    int r = sf_view_read_link(serving->view, inode, text, sizeof(text));
+
+    if (r < 0)
+        reply_error(req, r);
+    else
+        (void)fuse_reply_readlink(req, text);
 }
 
 static void op_setattr(fuse_req_t req, fuse_ino_t inode, struct stat *st, int to_set,
@@ -105,7 +114,8 @@ static void op_open(fuse_req_t req, fuse_ino_t inode, struct fuse_file_info *fi)
 {
     struct stat before, after;
     SfViewHandle *handle;
-    int r = sf_view_getattr(serving->view, inode, &before);
+    bool constant;
+    int r = sf_view_getattr(serving->view, inode, &before, &constant);
 
     if (r >= 0)
         r = sf_view_open(serving->view, inode, fi->flags, &handle);
@@ -121,7 +131,8 @@ static void op_open(fuse_req_t req, fuse_ino_t inode, struct fuse_file_info *fi)
     /* The opener was killed meanwhile: there will be no RELEASE for this handle. */
     if (serving->reply_error < 0)
         sf_view_release(serving->view, handle);
-    if (sf_view_getattr(serving->view, inode, &after) >= 0 && after.st_size != before.st_size)
+    if (sf_view_getattr(serving->view, inode, &after, &constant) >= 0 &&
+        after.st_size != before.st_size)
         forget_size(inode);
 }
 
@@ -152,37 +163,39 @@ static void op_release(fuse_req_t req, fuse_ino_t inode, struct fuse_file_info *
     reply_error(req, 0);
 }
 
-/* Entry 0 is ".", 1 is "..", then the view's. 1, 0 at the end, or negative errno. */
-static int directory_entry(fuse_ino_t inode, size_t index, const char **ret_name,
-                           struct stat *ret_stat)
+static void op_opendir(fuse_req_t req, fuse_ino_t inode, struct fuse_file_info *fi)
 {
-    if (index >= 2)
-        return sf_view_entry(serving->view, inode, index - 2, ret_name, ret_stat);
-    int r = sf_view_getattr(serving->view, inode, ret_stat);
-    if (r < 0)
-        return r;
-    *ret_name = index == 0 ? "." : "..";
-    return 1;
+    SfViewHandle *handle;
+    int r = sf_view_open_directory(serving->view, inode, &handle);
+
+    if (r < 0) {
+        reply_error(req, r);
+        return;
+    }
+    fi->fh = (uint64_t)(uintptr_t)handle;
+    (void)fuse_reply_open(req, fi);
+    if (serving->reply_error < 0)
+        sf_view_release(serving->view, handle);
 }
 
+/* An entry's offset is the number of the next one. */
 static void op_readdir(fuse_req_t req, fuse_ino_t inode, size_t size, off_t offset,
                        struct fuse_file_info *fi)
 {
     char buffer[4096];
     size_t room = MIN(size, sizeof(buffer)), used = 0;
+    SfViewEntry entry;
+    SfSlice rest;
+    int r = sf_view_read_directory(serving->view, (SfViewHandle *)(uintptr_t)fi->fh,
+                                   (uint64_t)offset, &rest);
 
-    for (size_t index = (size_t)offset;; index++) {
-        struct stat st;
-        const char *name;
-        int r = directory_entry(inode, index, &name, &st);
-        if (r < 0) {
-            reply_error(req, r);
-            return;
-        }
-        if (r == 0)
-            break;
-        size_t need =
-            fuse_add_direntry(req, buffer + used, room - used, name, &st, (off_t)index + 1);
+    if (r < 0) {
+        reply_error(req, r);
+        return;
+    }
+    while (sf_view_next_entry(&rest, &entry)) {
+        struct stat st = {.st_ino = entry.inode, .st_mode = entry.mode};
+        size_t need = fuse_add_direntry(req, buffer + used, room - used, entry.name, &st, ++offset);
         if (need > room - used)
             break;
         used += need;
@@ -201,11 +214,14 @@ static const struct fuse_lowlevel_ops operations = {
     .init = op_init,
     .lookup = op_lookup,
     .getattr = op_getattr,
+    .readlink = op_readlink,
     .setattr = op_setattr,
     .open = op_open,
     .read = op_read,
     .release = op_release,
+    .opendir = op_opendir,
     .readdir = op_readdir,
+    .releasedir = op_release,
     .statfs = op_statfs,
 };
 

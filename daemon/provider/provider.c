@@ -35,3 +35,12 @@ const SfProvider *sf_provider_find(const char *path)
     }
     return NULL;
 }
+
+const SfProvider *sf_provider_named(const char *name)
+{
+    for (unsigned i = 0; i < sf_provider_count(); i++) {
+        if (strcmp(providers[i].name, name) == 0)
+            return &providers[i];
+    }
+    return NULL;
+}

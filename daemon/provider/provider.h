@@ -2,10 +2,10 @@
 #pragma once
 
 /*
- * A provider is one virtual file: what it says and when it is there. The table of all of them is
- * providers.def; each is one .c file of the same name in this directory. Providers decide and
- * format: they hold no state and no locks, and read only through daemon/container and
- * daemon/source.
+ * A provider is one virtual file, or a directory with all that is below it: what it says and when
+ * it is there. The table of all of them is providers.def; each is one .c file of the same name in
+ * this directory. Providers decide and format: they hold no state and no locks, and read only
+ * through daemon/container and daemon/source.
  */
 
 #include <stdbool.h>
@@ -19,6 +19,13 @@ typedef struct SfProvider {
     const struct SfProviderOps *ops;
 } SfProvider;
 
+/* What an entry below a provider's directory is to a container. */
+typedef enum SfEntryShown {
+    SF_ENTRY_HIDDEN,   /* not there, at this moment */
+    SF_ENTRY_SHOWN,    /* there, at this moment: the kernel asks again each time */
+    SF_ENTRY_CONSTANT, /* there as long as its directory is */
+} SfEntryShown;
+
 typedef struct SfProviderOps {
     /* Where the numbers come from, for people (sysfs-ctl inspect): "memory cgroup". */
     const char *source;
@@ -28,6 +35,13 @@ typedef struct SfProviderOps {
     /* Whether this container gets the file; NULL: always. A file the host's kernel does not have is
      * never there. */
     bool (*available)(SfContainer *container);
+
+    /* A directory has these two in place of render. What is below it is the host's, but for the
+     * files with a row of their own; path is relative to it ("cpu3/topology/core_cpus"). */
+    SfEntryShown (*shows)(SfContainer *container, const char *path);
+    /* Appends what the container reads where the host's file says host. Only files that everybody
+     * on the host may read are asked for. Errors as render's. */
+    int (*mask)(SfContainer *container, const char *path, SfSlice host, SfText *text);
 } SfProviderOps;
 
 /* The table, in the order of providers.def. */
@@ -35,3 +49,5 @@ unsigned sf_provider_count(void);
 const SfProvider *sf_provider_get(unsigned index);
 /* NULL when no provider has this path. */
 const SfProvider *sf_provider_find(const char *path);
+/* The provider whose file is named so ("proc_meminfo"); NULL when there is none. */
+const SfProvider *sf_provider_named(const char *name);

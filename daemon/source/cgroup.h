@@ -93,23 +93,24 @@ char *sf_cgroup_host_path(const SfCgroup *cgroup);
 /* Files whose fd a node keeps open after the first read, each with its v1 and v2 name in cgroup.c's
  * table. */
 typedef enum SfCgroupFile {
-    SF_CGROUP_MEMORY_MAX,     /* memory.max | memory.limit_in_bytes */
-    SF_CGROUP_MEMORY_CURRENT, /* memory.current | memory.usage_in_bytes */
-    SF_CGROUP_MEMORY_STAT,    /* memory.stat */
-    SF_CGROUP_SWAP_MAX,       /* memory.swap.max | memory.memsw.limit_in_bytes */
-    SF_CGROUP_SWAP_CURRENT,   /* memory.swap.current | memory.memsw.usage_in_bytes */
-    SF_CGROUP_SWAPPINESS,     /* - | memory.swappiness */
-    SF_CGROUP_KMEM_CURRENT,   /* - | memory.kmem.usage_in_bytes */
-    SF_CGROUP_CPU_MAX,        /* cpu.max | cpu.cfs_quota_us */
-    SF_CGROUP_CPU_PERIOD,     /* - | cpu.cfs_period_us */
-    SF_CGROUP_CPU_STAT,       /* cpu.stat */
-    SF_CGROUP_CPUACCT_ALL,    /* - | cpuacct.usage_all */
-    SF_CGROUP_CPUACCT_STAT,   /* - | cpuacct.stat */
-    SF_CGROUP_CPUSET_CPUS,    /* cpuset.cpus.effective | cpuset.effective_cpus */
-    SF_CGROUP_CPUSET_MEMS,    /* cpuset.mems.effective | cpuset.effective_mems */
-    SF_CGROUP_PIDS_MAX,       /* pids.max */
-    SF_CGROUP_PIDS_CURRENT,   /* pids.current */
-    SF_CGROUP_THREADS,        /* cgroup.threads | tasks */
+    SF_CGROUP_MEMORY_MAX,       /* memory.max | memory.limit_in_bytes */
+    SF_CGROUP_MEMORY_CURRENT,   /* memory.current | memory.usage_in_bytes */
+    SF_CGROUP_MEMORY_STAT,      /* memory.stat */
+    SF_CGROUP_MEMORY_NUMA_STAT, /* memory.numa_stat */
+    SF_CGROUP_SWAP_MAX,         /* memory.swap.max | memory.memsw.limit_in_bytes */
+    SF_CGROUP_SWAP_CURRENT,     /* memory.swap.current | memory.memsw.usage_in_bytes */
+    SF_CGROUP_SWAPPINESS,       /* - | memory.swappiness */
+    SF_CGROUP_KMEM_CURRENT,     /* - | memory.kmem.usage_in_bytes */
+    SF_CGROUP_CPU_MAX,          /* cpu.max | cpu.cfs_quota_us */
+    SF_CGROUP_CPU_PERIOD,       /* - | cpu.cfs_period_us */
+    SF_CGROUP_CPU_STAT,         /* cpu.stat */
+    SF_CGROUP_CPUACCT_ALL,      /* - | cpuacct.usage_all */
+    SF_CGROUP_CPUACCT_STAT,     /* - | cpuacct.stat */
+    SF_CGROUP_CPUSET_CPUS,      /* cpuset.cpus.effective | cpuset.effective_cpus */
+    SF_CGROUP_CPUSET_MEMS,      /* cpuset.mems.effective | cpuset.effective_mems */
+    SF_CGROUP_PIDS_MAX,         /* pids.max */
+    SF_CGROUP_PIDS_CURRENT,     /* pids.current */
+    SF_CGROUP_THREADS,          /* cgroup.threads | tasks */
     SF_CGROUP_FILE_COUNT
 } SfCgroupFile;
 

@@ -28,6 +28,7 @@ static const FileName FILES[SF_CGROUP_FILE_COUNT] = {
     [SF_CGROUP_MEMORY_MAX] = {"memory.limit_in_bytes", "memory.max", false},
     [SF_CGROUP_MEMORY_CURRENT] = {"memory.usage_in_bytes", "memory.current", false},
     [SF_CGROUP_MEMORY_STAT] = {"memory.stat", "memory.stat", false},
+    [SF_CGROUP_MEMORY_NUMA_STAT] = {"memory.numa_stat", "memory.numa_stat", false},
     [SF_CGROUP_SWAP_MAX] = {"memory.memsw.limit_in_bytes", "memory.swap.max", false},
     [SF_CGROUP_SWAP_CURRENT] = {"memory.memsw.usage_in_bytes", "memory.swap.current", false},
     [SF_CGROUP_SWAPPINESS] = {"memory.swappiness", NULL, false},

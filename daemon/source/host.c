@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "daemon/source/host_tree.h"
 #include "lib/base/io.h"
 #include "lib/base/text.h"
 
@@ -331,29 +332,13 @@ int sf_host_possible_cpus(SfHost *host, SfCpuSet *ret_set)
     return host_cpus(host, SF_HOST_CPU_POSSIBLE, ret_set);
 }
 
-/* Splits a view's path in the directory fd that holds it and the rest. */
-static int resolve(const SfHost *host, const char *path, int *ret_dir_fd, const char **ret_rest)
-{
-    if (strncmp(path, "/proc/", 6) == 0) {
-        *ret_dir_fd = host->proc_fd;
-        *ret_rest = path + 6;
-    } else if (strncmp(path, "/sys/", 5) == 0 && host->sys_fd >= 0) {
-        *ret_dir_fd = host->sys_fd;
-        *ret_rest = path + 5;
-    } else {
-        return -ENOENT;
-    }
-    /* "/proc//etc/x" would leave an absolute path, and with it the tree. */
-    return **ret_rest == '\0' || **ret_rest == '/' ? -ENOENT : 0;
-}
-
 int sf_host_file_mode(const SfHost *host, const char *path, unsigned *ret_mode)
 {
     int dir_fd;
     const char *rest;
     struct stat st;
 
-    int r = resolve(host, path, &dir_fd, &rest);
+    int r = sf_host_resolve(host, path, &dir_fd, &rest);
     if (r < 0)
         return r;
     if (fstatat(dir_fd, rest, &st, 0) < 0)
@@ -367,7 +352,7 @@ int sf_host_file_read(const SfHost *host, const char *path, char **ret_text, siz
     int dir_fd;
     const char *rest;
 
-    int r = resolve(host, path, &dir_fd, &rest);
+    int r = sf_host_resolve(host, path, &dir_fd, &rest);
     if (r < 0)
         return r;
     return sf_read_alloc_at(dir_fd, rest, SF_TEXT_MAX, ret_text, ret_len);

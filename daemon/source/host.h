@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 #include "lib/base/cpuset.h"
 #include "lib/base/number.h"
@@ -83,3 +84,18 @@ int sf_host_file_mode(const SfHost *host, const char *path, unsigned *ret_mode) 
  * not for the read path. */
 int sf_host_file_read(const SfHost *host, const char *path, char **ret_text,
                       size_t *ret_len) SF_WARN_UNUSED;
+
+/* The host's trees behind a view's path (host_tree.c). Links are told, never followed at the
+ * path's end; nothing that is mounted below is seen. */
+
+/* lstat(2) of a view's path. -ENOENT, or negative errno. */
+int sf_host_stat(const SfHost *host, const char *path, struct stat *ret_stat) SF_WARN_UNUSED;
+
+/* Calls each(name, data) for every entry of a directory but "." and "..", in the file system's
+ * order; name is borrowed for the call. -ENOTDIR, -ENOENT, or negative errno. */
+int sf_host_list(const SfHost *host, const char *path, void (*each)(const char *name, void *data),
+                 void *data) SF_WARN_UNUSED;
+
+/* The text of a symbolic link, NUL-terminated. -EINVAL where there is none, -ENAMETOOLONG. */
+int sf_host_read_link(const SfHost *host, const char *path, char *buffer,
+                      size_t size) SF_WARN_UNUSED;

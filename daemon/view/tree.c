@@ -41,9 +41,10 @@ static void add_path(SfTree *tree, const char *path, int provider)
     while (sf_slice_next_field(&rest, '/', &name)) {
         int child = sf_tree_child(tree, at, name.data, name.len);
         if (child < 0)
-            child = (int)add_node(tree, at, name, rest.len > 0 ? -1 : provider);
+            child = (int)add_node(tree, at, name, -1);
         at = (unsigned)child;
     }
+    tree->nodes[at].provider = provider;
 }
 
 static SfTree *the_tree; /* written once, under pthread_once() */

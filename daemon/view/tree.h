@@ -16,7 +16,7 @@
 typedef struct SfTreeNode {
     char *name;      /* last component; "" for the top */
     unsigned parent; /* index; the top is its own parent */
-    int provider;    /* index in the provider table; -1: a directory */
+    int provider;    /* index in the provider table; -1: a directory no provider answers for */
 } SfTreeNode;
 
 typedef struct SfTree {

@@ -18,6 +18,8 @@ typedef struct SfView SfView;
 /* Inode numbers: SF_VIEW_ROOT is the view's top; the same path has the same number in every view.
  */
 #define SF_VIEW_ROOT 1u
+/* From here on: what is below the directories that providers answer for. */
+#define SF_VIEW_BELOW (1ull << 32)
 /* Open files a view has at most (ENFILE past it), so that a container cannot grow the daemon. */
 #define SF_VIEW_MAX_HANDLES 4096
 /* Latency classes: class n counts opens that took less than 2^n microseconds; the last one takes
@@ -31,15 +33,15 @@ SfView *sf_view_ref(SfView *view);
 SfView *sf_view_unref(SfView *view);
 SfContainer *sf_view_container(const SfView *view); /* borrowed */
 
-int sf_view_lookup(SfView *view, uint64_t parent, const char *name,
-                   struct stat *ret_stat) SF_WARN_UNUSED;
-int sf_view_getattr(SfView *view, uint64_t inode, struct stat *ret_stat) SF_WARN_UNUSED;
-/* The index-th entry of a directory ("." and ".." not counted): 1 with name (borrowed, constant)
- * and attributes, 0 past the last one. -ENOTDIR. */
-int sf_view_entry(SfView *view, uint64_t inode, size_t index, const char **ret_name,
-                  struct stat *ret_stat) SF_WARN_UNUSED;
+/* *ret_constant: the answer holds for as long as the view does; else for now. */
+int sf_view_lookup(SfView *view, uint64_t parent, const char *name, struct stat *ret_stat,
+                   bool *ret_constant) SF_WARN_UNUSED;
+int sf_view_getattr(SfView *view, uint64_t inode, struct stat *ret_stat,
+                    bool *ret_constant) SF_WARN_UNUSED;
+/* The text of a symbolic link, NUL-terminated. -EINVAL where there is none, -ENAMETOOLONG. */
+int sf_view_read_link(SfView *view, uint64_t inode, char *buffer, size_t size) SF_WARN_UNUSED;
 
-/* An open file: a text of one moment. */
+/* An open file: a text of one moment; an open directory: its entries of one moment. */
 typedef struct SfViewHandle SfViewHandle;
 /* Renders. -EACCES for anything but reading, -EISDIR, -ENFILE, or what the provider says. The
  * caller releases. */
@@ -52,11 +54,27 @@ int sf_view_read(SfView *view, SfViewHandle *handle, uint64_t offset, size_t siz
                  SfSlice *ret_slice) SF_WARN_UNUSED;
 void sf_view_release(SfView *view, SfViewHandle *handle);
 
+/* Lists. -ENOTDIR, else as sf_view_open(). */
+int sf_view_open_directory(SfView *view, uint64_t inode, SfViewHandle **ret_handle) SF_WARN_UNUSED;
+typedef struct SfViewEntry {
+    uint64_t inode;
+    mode_t mode;      /* its type */
+    const char *name; /* borrowed as the slice is */
+} SfViewEntry;
+/* What the listing has from entry number `index` on, "." and ".." being the first two: a slice
+ * borrowed until the handle's next read. Number 0 lists anew, as rewinddir(3) wants it. */
+int sf_view_read_directory(SfView *view, SfViewHandle *handle, uint64_t index,
+                           SfSlice *ret_rest) SF_WARN_UNUSED;
+/* Takes the next entry off *rest; false at the end. */
+bool sf_view_next_entry(SfSlice *rest, SfViewEntry *ret_entry);
+
 /* For the operator: one record a file of the view. */
 typedef struct SfViewFileInfo {
     const char *path;   /* borrowed, constant */
     const char *source; /* borrowed, constant */
     unsigned mode;
+    bool directory; /* opens and latency are those of all files below it */
+    bool covered;   /* below a directory of the view that is bound as a whole */
     uint64_t opens;
     uint64_t errors;
     int last_error;                            /* negative errno of the last failing open; 0 */

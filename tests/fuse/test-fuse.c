@@ -141,6 +141,8 @@ static void test_every_file_reads(void **state)
     for (unsigned i = 0; i < sf_view_file_count(f->view); i++) {
         SfViewFileInfo info;
         sf_view_file_info(f->view, i, &info);
+        if (info.directory)
+            continue;
         g_autofree char *text = read_file(top, info.path, 65536);
         assert_non_null(text);
         assert_true(strlen(text) > 0);
@@ -152,6 +154,65 @@ static void test_every_file_reads(void **state)
     g_autofree char *cpuinfo = read_file(top, "proc/cpuinfo", 65536);
     g_autofree char *bytewise = read_file(top, "proc/cpuinfo", 7);
     assert_int_equal(strlen(cpuinfo), strlen(bytewise));
+    unmount_view(f, connection, top);
+}
+
+/* The same names and types as the host's, whose CPUs are all visible; every file that may be read
+ * can be. */
+static unsigned compare_trees(const char *host, const char *view)
+{
+    g_autoptr(GDir) directory = g_dir_open(host, 0, NULL);
+    unsigned files = 0;
+
+    assert_non_null(directory);
+    for (const char *name; (name = g_dir_read_name(directory));) {
+        g_autofree char *real = g_build_filename(host, name, NULL);
+        g_autofree char *ours = g_build_filename(view, name, NULL);
+        struct stat st, host_st;
+        if (strcmp(name, "thermal_throttle") == 0)
+            continue;
+        assert_int_equal(lstat(real, &host_st), 0);
+        assert_int_equal(lstat(ours, &st), 0);
+        assert_int_equal(st.st_mode, host_st.st_mode);
+        if (S_ISDIR(st.st_mode))
+            files += compare_trees(real, ours);
+        if (!S_ISREG(st.st_mode) || !(st.st_mode & S_IROTH))
+            continue;
+        g_autofree char *host_text = read_file(host, name, 65536);
+        g_autofree char *text = read_file(view, name, 65536);
+        if ((text && *text) != (host_text && *host_text)) /* some open, and cannot be read */
+            fail_msg("%s: readable on the host or in the view alone", real);
+        files++;
+    }
+    return files;
+}
+
+static void test_host_directory(void **state)
+{
+    Fixture *f = *state;
+    SfConnection *connection;
+    char *top = mount_view(f, "view", &connection);
+    g_autofree char *cpus = g_strdup_printf("%s/sys/devices/system/cpu", top);
+    g_autofree char *link = g_strdup_printf("%s/cpu0/subsystem", cpus);
+    char *argv[] = {(char *)"ls", (char *)"-lR", cpus, NULL};
+    char target[256] = "";
+    int status;
+
+    assert_true(compare_trees("/sys/devices/system/cpu", cpus) > 20);
+    assert_true(readlink(link, target, sizeof(target) - 1) > 0);
+    assert_string_equal(target, "../../../../bus/cpu");
+    assert_true(g_spawn_sync(NULL, argv, NULL, G_SPAWN_SEARCH_PATH | G_SPAWN_STDOUT_TO_DEV_NULL,
+                             NULL, NULL, NULL, NULL, &status, NULL));
+    assert_int_equal(status, 0);
+    /* A directory's place is any number. */
+    SF_CLEANUP_FD int fd = open(cpus, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    char entries[4096];
+    for (unsigned bit = 0; bit < 63; bit++) {
+        assert_true(lseek(fd, (off_t)(1ull << bit) + 1, SEEK_SET) >= 0);
+        assert_true(getdents64(fd, entries, sizeof(entries)) >= 0);
+    }
+    assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+    assert_true(getdents64(fd, entries, sizeof(entries)) > 0);
     unmount_view(f, connection, top);
 }
 
@@ -380,10 +441,11 @@ static void test_open_files_are_bounded(void **state)
     Fixture *f = *state;
     SfViewHandle **handles = g_new0(SfViewHandle *, SF_VIEW_MAX_HANDLES);
     struct stat st;
+    bool constant;
     SfViewHandle *one_more;
 
-    assert_int_equal(sf_view_lookup(f->view, SF_VIEW_ROOT, "proc", &st), 0);
-    assert_int_equal(sf_view_lookup(f->view, st.st_ino, "uptime", &st), 0);
+    assert_int_equal(sf_view_lookup(f->view, SF_VIEW_ROOT, "proc", &st, &constant), 0);
+    assert_int_equal(sf_view_lookup(f->view, st.st_ino, "uptime", &st, &constant), 0);
     for (unsigned i = 0; i < SF_VIEW_MAX_HANDLES; i++)
         assert_int_equal(sf_view_open(f->view, st.st_ino, O_RDONLY, &handles[i]), 0);
     assert_int_equal(sf_view_open(f->view, st.st_ino, O_RDONLY, &one_more), -ENFILE);
@@ -427,6 +489,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_every_file_reads, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_host_directory, setup, teardown),
         cmocka_unit_test_setup_teardown(test_attributes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_rewinding_reader, setup, teardown),
         cmocka_unit_test_setup_teardown(test_sendfile, setup, teardown),

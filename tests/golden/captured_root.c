@@ -44,13 +44,53 @@ static bool copy_directory(const char *from, const char *to, GError **error)
     return ok;
 }
 
+static bool put(const char *root, const char *path, const char *text, const char *link,
+                GError **error)
+{
+    g_autofree char *full = g_build_filename(root, path, NULL);
+    g_autofree char *directory = g_path_get_dirname(full);
+    if (g_mkdir_with_parents(directory, 0755) == 0) {
+        if (text)
+            return g_file_set_contents_full(full, text, -1, G_FILE_SET_CONTENTS_NONE, 0644, error);
+        if (symlink(link, full) == 0)
+            return true;
+    }
+    g_set_error(error, G_FILE_ERROR, (int)g_file_error_from_errno(errno), "%s: %s", full,
+                g_strerror(errno));
+    return false;
+}
+
+/* Makes the files that tree.txt beside root has, in the form of view_dump.h. */
+static bool unpack(const char *root, const char *copy, GError **error)
+{
+    g_autofree char *name = g_strconcat(root, "/../tree.txt", NULL);
+    g_autofree char *packed = NULL;
+    if (!g_file_test(name, G_FILE_TEST_EXISTS))
+        return true;
+    if (!g_file_get_contents(name, &packed, NULL, error))
+        return false;
+    g_auto(GStrv) lines = g_strsplit(packed, "\n", -1);
+    for (unsigned i = 0; lines[i] && *lines[i];) {
+        char *path = lines[i++];
+        char *arrow = strstr(path, " -> ");
+        g_autoptr(GString) text = g_string_new(NULL);
+        for (; lines[i] && lines[i][0] == '\t'; i++)
+            g_string_append_printf(text, "%s\n", lines[i] + 1);
+        if (arrow)
+            *arrow = '\0';
+        if (!put(copy, path, arrow ? NULL : text->str, arrow ? arrow + 4 : NULL, error))
+            return false;
+    }
+    return true;
+}
+
 char *captured_root_new(const char *root, GError **error)
 {
     g_autofree char *base = g_dir_make_tmp("sysfsd-golden-XXXXXX", error);
     if (!base)
         return NULL;
     char *copy = g_build_filename(base, "root", NULL);
-    if (copy_directory(root, copy, error))
+    if (copy_directory(root, copy, error) && unpack(root, copy, error))
         return copy;
     captured_root_free(copy);
     return NULL;

@@ -2,7 +2,8 @@
 /*
  * Lays the root of a captured host out in a temporary directory. In a scenario the links of
  * /proc/PID/ns are plain files that hold the link's text: a scenario survives archives, patches and
- * file systems that have no symbolic links.
+ * file systems that have no symbolic links. What is many small files is one, tree.txt beside root,
+ * in the form of view_dump.h with paths below root.
  */
 #pragma once
 

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "lib/base/cpuset.h"
+#include "tests/golden/consistency_trees.h"
 
 #define MAX_COLUMNS 16
 
@@ -317,6 +318,23 @@ static bool check_loadavg(const Snapshot *now, SfText *report)
     return held;
 }
 
+static bool check_trees(const Snapshot *now, SfText *report)
+{
+    SfSlice cpu_tree = text_of(now, "sys_cpu"), node_tree = text_of(now, "sys_node");
+    SfSlice online = sf_slice_trim(text_of(now, "sys_cpu_online"));
+    SfSlice meminfo = text_of(now, "proc_meminfo");
+    SfCpuSet visible;
+    bool held = true;
+    if (sf_cpuset_parse_list(online.data, online.len, &visible) < 0)
+        return expect(false, report, "online cannot be read", 0, 0);
+    if (cpu_tree.len > 0)
+        held &= consistency_check_cpu_tree(cpu_tree, &visible, report);
+    if (node_tree.len > 0)
+        held &= consistency_check_node_tree(node_tree, &visible, meminfo_value(meminfo, "MemTotal"),
+                                            meminfo_value(meminfo, "MemFree"), report);
+    return held;
+}
+
 bool consistency_check(const Snapshot *now, const HostTexts *host, SfText *report)
 {
     bool held = check_size(now, report);
@@ -325,6 +343,7 @@ bool consistency_check(const Snapshot *now, const HostTexts *host, SfText *repor
     held &= check_stat(now, host, report);
     held &= check_time(now, report);
     held &= check_loadavg(now, report);
+    held &= check_trees(now, report);
     return held;
 }
 

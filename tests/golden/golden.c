@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Replays captured hosts: for each directory of scenarios/ every provider's text is compared with
- * expected/ byte for byte, and with the others by consistency.c. Output is TAP. With --update the
- * expected texts are written anew, for a person to review; must not be run so by a test.
+ * Replays captured hosts: for each directory of scenarios/ every provider's text (of a directory:
+ * all below it, see view_dump.h) is compared with expected/ byte for byte, and with the others by
+ * consistency.c. Output is TAP. With --update the expected texts are written anew, for a person to
+ * review; must not be run so by a test.
  *
  * usage: golden [--update] SCENARIOS [NAME...]
  */
@@ -18,6 +19,7 @@
 #include "daemon/provider/provider.h"
 #include "tests/golden/captured_root.h"
 #include "tests/golden/consistency.h"
+#include "tests/golden/view_dump.h"
 
 #define MAX_PROVIDERS 64
 /* Between the two instants that are compared for counters that decrease. */
@@ -34,6 +36,7 @@ typedef struct Scenario {
     SfHost *host;
     SfCgroups *cgroups;
     SfContainer *container;
+    SfView *view;
 } Scenario;
 
 /* All texts of an instant; NULL data where the file is not shown. */
@@ -51,6 +54,7 @@ static uint64_t scenario_clock(void *data)
 
 static void scenario_clear(Scenario *s)
 {
+    s->view = sf_view_unref(s->view);
     s->container = sf_container_unref(s->container);
     sf_cgroups_free(s->cgroups);
     sf_host_free(s->host);
@@ -129,6 +133,10 @@ static bool scenario_open(Scenario *s, const char *scenarios, SfText *report)
         step = "container";
         r = sf_container_new(s->host, s->cgroups, &spec, &s->container);
     }
+    if (r == 0) {
+        step = "view";
+        r = sf_view_new(s->container, &s->view);
+    }
     if (r < 0)
         sf_text_printf(report, "%s cannot be opened: %s\n", step, g_strerror(-r));
     return r == 0;
@@ -153,7 +161,8 @@ static bool render_all(const Scenario *s, Texts *texts, SfText *report)
         unsigned n = texts->count++;
         texts->names[n] = provider->name;
         texts->texts[n] = SF_TEXT_INIT;
-        int r = provider->ops->render(s->container, &texts->texts[n]);
+        int r = provider->ops->render ? provider->ops->render(s->container, &texts->texts[n])
+                                      : view_dump(s->view, provider->path, &texts->texts[n]);
         if (r == 0)
             r = texts->texts[n].error;
         if (r < 0) {

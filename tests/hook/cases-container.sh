@@ -7,6 +7,7 @@
 VIEW_FILES='/proc/meminfo /proc/cpuinfo /proc/stat /proc/uptime /proc/loadavg /proc/swaps
 /sys/devices/system/cpu/online /sys/devices/system/cpu/present /sys/devices/system/cpu/offline'
 VIEW_FILES=${VIEW_FILES//$'\n'/ }
+VIEW_TREES='/sys/devices/system/cpu /sys/devices/system/node'
 
 # Printed by the container's own shell and programs.
 # shellcheck disable=SC2016 # for the shell inside
@@ -23,6 +24,11 @@ for f in /proc/meminfo /proc/cpuinfo /sys/devices/system/cpu/online; do
 done
 for f in '$VIEW_FILES'; do echo "file=$f $(stat -c "%u:%g %a %A" $f)"; done
 for f in '$VIEW_FILES'; do (echo 1 >$f) 2>/dev/null && echo "written=$f"; done
+echo directories=$(ls -d /sys/devices/system/cpu/cpu[0-9]* | wc -l)
+echo nodecpus=$(cat /sys/devices/system/node/node[0-9]*/cpulist | tr "\n" ,)
+echo nodetotal=$(cat /sys/devices/system/node/node[0-9]*/meminfo | awk "/MemTotal:/ { kb += \$4 } END { print kb }")
+cat /sys/devices/system/cpu/cpu[0-9]*/topology/core_cpus_list >/dev/null && ls -lR '$VIEW_TREES' >/dev/null && echo trees=ok
+for f in '$VIEW_TREES'; do (echo 1 >$f/x || mkdir $f/x || rm $f/online) 2>/dev/null && echo "written=$f"; done
 free >/dev/null && uptime >/dev/null && top -bn1 >/dev/null && echo programs=ok
 '
 
@@ -63,6 +69,12 @@ check_inside() { # ENGINE ID
         check_eq "owner and mode of $file" "$(grep -F "file=$file " <<<"$text")" \
             "file=$file 0:0 $(stat -c '%a %A' "$file")"
     done
+    if [ -d /sys/devices/system/node ]; then
+        check_eq 'cpuN directories' "$(value_of directories "$text")" "$cpus"
+        check_eq 'CPUs over the nodes' "$(list_length "$(value_of nodecpus "$text" | sed 's/,*$//')")" "$cpus"
+        check_eq 'MemTotal over the nodes' "$(value_of nodetotal "$text")" 262144
+        check_eq 'the trees' "$(value_of trees "$text")" ok
+    fi
     # busybox cat uses sendfile(2), which the kernel serves from the page cache, unlike grep's read(2).
     check_eq 'files that cat reads other than grep' "$(value_of short "$text")" ''
     note "busybox nproc (sched_getaffinity, no view): $(value_of nproc "$text")"
@@ -70,7 +82,16 @@ check_inside() { # ENGINE ID
     check_eq 'free, uptime, top' "$(value_of programs "$text")" ok
 }
 
-# The files a container has of its view, counted in its own mount table.
+# The files and directories a container should have of its view; of a directory's files none by itself.
+expected_count() {
+    local tree n=0
+    for tree in $VIEW_TREES; do
+        [ ! -d "$tree" ] || n=$((n + 1))
+    done
+    echo $((n + $(tr ' ' '\n' <<<"$VIEW_FILES" | grep -c ^/proc/)))
+}
+
+# Those it has, counted in its own mount table.
 attached_count() { # ID
     grep -c -E ' (/proc|/sys)/[^ ]* .* - fuse[.]sysfsd ' "/proc/$(container_pid "$1")/mountinfo"
 }
@@ -91,7 +112,7 @@ case_matrix() { # ENGINE USERNS STAGE
         return
     fi
     check_inside "$1" "$id"
-    check_eq 'files attached' "$(attached_count "$id")" "$(wc -w <<<"$VIEW_FILES")"
+    check_eq 'files attached' "$(attached_count "$id")" "$(expected_count)"
     is_registered "$id" || fail 'there is no record'
     check_eq 'MemTotal of the view on the host' \
         "$(awk '/^MemTotal:/ { print $2 }' "$WORK/run/views/$id/proc/meminfo")" 262144

@@ -29,7 +29,9 @@ static void test_table(void **state)
     for (unsigned i = 0; i < sf_provider_count(); i++) {
         const SfProvider *provider = sf_provider_get(i);
         assert_ptr_equal(sf_provider_find(provider->path), provider);
-        assert_non_null(provider->ops->render);
+        /* A file renders; a directory says what of the host's is shown, and how. */
+        assert_true((provider->ops->render != NULL) != (provider->ops->shows != NULL));
+        assert_true((provider->ops->shows != NULL) == (provider->ops->mask != NULL));
         assert_non_null(provider->ops->source);
         assert_true(provider->ops->source[0] != '\0');
         /* The order of providers.def is that of the names: a row is found, and not added twice. */

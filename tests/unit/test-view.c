@@ -35,6 +35,11 @@ static const char *const files[][2] = {
     {"sys/devices/system/cpu/present", "0-3\n"},
     {"sys/devices/system/cpu/possible", "0-7\n"},
     {"sys/devices/system/cpu/offline", "4-7\n"},
+    {"sys/devices/system/cpu/isolated", "1,5\n"},
+    {"sys/devices/system/cpu/cpu0/topology/core_cpus", "00000033\n"},
+    {"sys/devices/system/cpu/cpu3/cache/index0/shared_cpu_list", "3,7\n"},
+    {"sys/devices/system/cpu/cpu3/thermal_throttle/core_throttle_count", "9\n"},
+    {"sys/devices/system/cpu/cpu4/topology/core_cpus", "00000033\n"},
 };
 static const char *const links[] = {"mnt", "pid", "user", "time", "cgroup", "net", "ipc", "uts"};
 
@@ -69,6 +74,11 @@ static void write_root(const char *root)
     }
     g_autofree char *secret = g_strdup_printf("%s/proc/meminfo", root);
     assert_int_equal(chmod(secret, 0400), 0);
+    g_autofree char *link = g_strdup_printf("%s/sys/devices/system/cpu/cpu0/subsystem", root);
+    assert_int_equal(symlink("../../../../bus/cpu", link), 0);
+    g_autofree char *crash = g_strdup_printf("%s/sys/devices/system/cpu/cpu0/crash_notes", root);
+    assert_true(g_file_set_contents(crash, "1f00\n", -1, NULL));
+    assert_int_equal(chmod(crash, 0400), 0);
 }
 
 static int setup(void **state)
@@ -125,7 +135,8 @@ static uint64_t inode_of(SfView *view, const char *path, struct stat *st)
     uint64_t inode = SF_VIEW_ROOT;
 
     for (unsigned i = 0; names[i]; i++) {
-        if (sf_view_lookup(view, inode, names[i], st) < 0)
+        bool constant;
+        if (sf_view_lookup(view, inode, names[i], st, &constant) < 0)
             return 0;
         inode = st->st_ino;
     }
@@ -153,6 +164,7 @@ static void test_files_are_those_of_host_and_policy(void **state)
 static void test_attributes_are_the_hosts_and_the_containers(void **state)
 {
     struct stat st;
+    bool constant;
     SfView *view = new_view(*state, NULL);
 
     assert_true(inode_of(view, "proc/meminfo", &st) != 0);
@@ -160,27 +172,170 @@ static void test_attributes_are_the_hosts_and_the_containers(void **state)
     assert_int_equal(st.st_uid, 100000);
     assert_int_equal(st.st_gid, 200000);
     assert_int_equal(st.st_nlink, 1);
-    assert_int_equal(sf_view_getattr(view, SF_VIEW_ROOT, &st), 0);
+    assert_int_equal(sf_view_getattr(view, SF_VIEW_ROOT, &st, &constant), 0);
     assert_int_equal(st.st_mode, S_IFDIR | 0555);
     assert_int_equal(st.st_nlink, 4); /* proc and sys */
-    assert_int_equal(sf_view_getattr(view, 0, &st), -ENOENT);
-    assert_int_equal(sf_view_getattr(view, UINT64_MAX, &st), -ENOENT);
+    assert_int_equal(sf_view_getattr(view, 0, &st, &constant), -ENOENT);
+    assert_int_equal(sf_view_getattr(view, UINT64_MAX, &st, &constant), -ENOENT);
     sf_view_unref(view);
+}
+
+static int compare_strings(gconstpointer a, gconstpointer b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* The names of a directory with a blank after each, sorted. */
+static char *list(SfView *view, uint64_t inode)
+{
+    g_autoptr(GPtrArray) names = g_ptr_array_new();
+    GString *joined = g_string_new(NULL);
+    SfViewHandle *handle;
+    SfViewEntry entry;
+    SfSlice rest;
+
+    assert_int_equal(sf_view_open_directory(view, inode, &handle), 0);
+    assert_int_equal(sf_view_read_directory(view, handle, 0, &rest), 0);
+    while (sf_view_next_entry(&rest, &entry))
+        g_ptr_array_add(names, (char *)entry.name);
+    g_ptr_array_sort(names, compare_strings);
+    for (unsigned i = 0; i < names->len; i++)
+        g_string_append_printf(joined, "%s ", (const char *)names->pdata[i]);
+    sf_view_release(view, handle);
+    return g_string_free(joined, FALSE);
+}
+
+static char *read_all(SfView *view, const char *path)
+{
+    struct stat st;
+    SfViewHandle *handle;
+    SfSlice slice;
+
+    if (sf_view_open(view, inode_of(view, path, &st), O_RDONLY, &handle) < 0)
+        return NULL;
+    assert_int_equal(sf_view_read(view, handle, 0, SIZE_MAX, false, &slice), 0);
+    char *text = g_strndup(slice.data, slice.len);
+    sf_view_release(view, handle);
+    return text;
 }
 
 static void test_listing(void **state)
 {
     struct stat st;
-    const char *name;
+    SfViewHandle *handle;
+    SfViewEntry entry;
+    SfSlice rest;
+    SfView *view = new_view(*state, "-/sys/devices/system/cpu,+/sys/devices/system/cpu/online");
+    uint64_t directory = inode_of(view, "sys/devices/system/cpu", &st);
+
+    assert_int_equal(st.st_mode, S_IFDIR | 0555);
+    g_autofree char *names = list(view, directory);
+    assert_string_equal(names, ". .. online ");
+    assert_int_equal(sf_view_open_directory(view, inode_of(view, "proc/uptime", &st), &handle),
+                     -ENOTDIR);
+    /* lseek(2) can ask for any place. */
+    assert_int_equal(sf_view_open_directory(view, directory, &handle), 0);
+    assert_int_equal(sf_view_read_directory(view, handle, 2, &rest), 0);
+    assert_true(sf_view_next_entry(&rest, &entry));
+    assert_string_equal(entry.name, "online");
+    assert_int_equal(sf_view_read_directory(view, handle, UINT64_MAX, &rest), 0);
+    assert_false(sf_view_next_entry(&rest, &entry));
+    sf_view_release(view, handle);
+    sf_view_unref(view);
+}
+
+static void test_host_directory(void **state)
+{
+    struct stat st;
+    bool constant;
+    char target[64];
+    SfViewHandle *handle;
     SfView *view = new_view(*state, NULL);
     uint64_t directory = inode_of(view, "sys/devices/system/cpu", &st);
 
-    unsigned count = 0;
-    while (sf_view_entry(view, directory, count, &name, &st) == 1)
-        count++;
-    assert_int_equal(count, 3);
-    assert_int_equal(sf_view_entry(view, inode_of(view, "proc/uptime", &st), 0, &name, &st),
-                     -ENOTDIR);
+    /* CPU 4 is not online: the container has 0-3. */
+    g_autofree char *names = list(view, directory);
+    assert_string_equal(names, ". .. cpu0 cpu3 isolated offline online possible present ");
+    g_autofree char *isolated = read_all(view, "sys/devices/system/cpu/isolated");
+    assert_string_equal(isolated, "1\n");
+    g_autofree char *siblings = read_all(view, "sys/devices/system/cpu/cpu0/topology/core_cpus");
+    assert_string_equal(siblings, "00000003\n");
+    g_autofree char *possible = read_all(view, "sys/devices/system/cpu/possible");
+    assert_string_equal(possible, "0-7\n");
+
+    uint64_t cpu0 = inode_of(view, "sys/devices/system/cpu/cpu0", &st);
+    assert_true(cpu0 >= SF_VIEW_BELOW);
+    assert_int_equal(st.st_uid, 100000);
+    assert_int_equal(sf_view_lookup(view, directory, "cpu0", &st, &constant), 0);
+    assert_int_equal(st.st_ino, cpu0);
+    assert_false(constant); /* the quota may take it away */
+    assert_int_equal(sf_view_lookup(view, directory, "cpu4", &st, &constant), -ENOENT);
+    assert_false(constant);
+    assert_int_equal(sf_view_lookup(view, cpu0, "topology", &st, &constant), 0);
+    assert_true(constant);
+    assert_int_equal(sf_view_lookup(view, cpu0, "nothing", &st, &constant), -ENOENT);
+    assert_int_equal(sf_view_lookup(view, cpu0, "../cpu4", &st, &constant), -ENOENT);
+
+    uint64_t link = inode_of(view, "sys/devices/system/cpu/cpu0/subsystem", &st);
+    assert_true(S_ISLNK(st.st_mode));
+    assert_int_equal(sf_view_read_link(view, link, target, sizeof(target)), 0);
+    assert_string_equal(target, "../../../../bus/cpu");
+    assert_int_equal(sf_view_read_link(view, link, target, 5), -ENAMETOOLONG);
+    assert_int_equal(sf_view_read_link(view, cpu0, target, sizeof(target)), -EINVAL);
+    assert_int_equal(sf_view_open(view, link, O_RDONLY, &handle), -ELOOP);
+    assert_int_equal(sf_view_open(view, cpu0, O_RDONLY, &handle), -EISDIR);
+    uint64_t crash = inode_of(view, "sys/devices/system/cpu/cpu0/crash_notes", &st);
+    assert_int_equal(st.st_mode, S_IFREG | 0400);
+    assert_int_equal(sf_view_open(view, crash, O_RDONLY, &handle), -EACCES); /* the host root's */
+    assert_int_equal(inode_of(view, "sys/devices/system/cpu/cpu3/thermal_throttle", &st), 0);
+    sf_view_unref(view);
+}
+
+/* What policy takes out of the view below a directory is the host's, as if nothing were bound. */
+static void test_policy_below_a_directory(void **state)
+{
+    struct stat st;
+    SfView *view =
+        new_view(*state, "-/sys/devices/system/cpu/offline,-/sys/devices/system/cpu/cpu4");
+
+    g_autofree char *offline = read_all(view, "sys/devices/system/cpu/offline");
+    assert_string_equal(offline, "4-7\n");
+    assert_true(inode_of(view, "sys/devices/system/cpu/offline", &st) >= SF_VIEW_BELOW);
+    g_autofree char *siblings = read_all(view, "sys/devices/system/cpu/cpu4/topology/core_cpus");
+    assert_string_equal(siblings, "00000033\n");
+    sf_view_unref(view);
+}
+
+/* Inodes of another view, or that no view has. */
+static void test_inodes_from_elsewhere(void **state)
+{
+    struct stat st;
+    bool constant;
+    SfView *all = new_view(*state, NULL);
+    SfView *none = new_view(*state, "-/sys");
+    uint64_t inode = inode_of(all, "sys/devices/system/cpu/cpu0", &st);
+
+    assert_int_equal(sf_view_getattr(all, inode, &st, &constant), 0);
+    assert_int_equal(sf_view_getattr(none, inode, &st, &constant), -ENOENT);
+    assert_int_equal(sf_view_getattr(all, SF_VIEW_BELOW + (1u << 20), &st, &constant), -ENOENT);
+    sf_view_unref(all);
+    sf_view_unref(none);
+}
+
+static void test_what_is_bound(void **state)
+{
+    SfView *view = new_view(*state, "-/proc");
+    SfViewFileInfo info;
+    unsigned covered = 0, directories = 0;
+
+    for (unsigned i = 0; i < sf_view_file_count(view); i++) {
+        sf_view_file_info(view, i, &info);
+        covered += info.covered;
+        directories += info.directory;
+        assert_true(info.directory != info.covered);
+    }
+    assert_int_equal(covered, 3);
+    assert_int_equal(directories, 1);
     sf_view_unref(view);
 }
 
@@ -240,6 +395,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_attributes_are_the_hosts_and_the_containers, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_listing, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_host_directory, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_policy_below_a_directory, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_inodes_from_elsewhere, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_what_is_bound, setup, teardown),
         cmocka_unit_test_setup_teardown(test_open_read_count, setup, teardown),
         cmocka_unit_test(test_latency_classes),
     };
