@@ -49,13 +49,24 @@ static SfCtlExit find_view(const SfCtl *ctl, const char *name, View *ret_view)
     return code;
 }
 
+static bool is_directory(json_t *file)
+{
+    return json_is_true(json_object_get(file, "directory"));
+}
+
+/* One of the view's files, or below one of its directories. */
 static bool has_file(const View *view, const char *path)
 {
     size_t i;
     json_t *file;
     json_array_foreach(json_object_get(view->container, "files"), i, file)
     {
-        if (strcmp(sf_ctl_string(file, "path"), path) == 0)
+        const char *name = sf_ctl_string(file, "path");
+        size_t len = strlen(name);
+        if (strcmp(name, path) == 0)
+            return true;
+        if (is_directory(file) && strncmp(name, path, len) == 0 && path[len] == '/' &&
+            sf_attach_check_path(path) == 0)
             return true;
     }
     return false;
@@ -226,12 +237,8 @@ static SfCtlExit diff_file(const SfCtl *ctl, const View *view, const char *path,
     return SF_CTL_OK;
 }
 
-/* path NULL: all files. */
-static SfCtlExit diff_files(const SfCtl *ctl, const View *view, const char *path)
+static SfCtlExit diff_all(const SfCtl *ctl, const View *view, json_t *results)
 {
-    json_t *results = json_array();
-    if (!results)
-        return sf_ctl_fail(SF_CTL_FAILED, "diff: out of memory");
     SfCtlExit code = SF_CTL_OK;
     size_t i;
     json_t *file;
@@ -239,12 +246,22 @@ static SfCtlExit diff_files(const SfCtl *ctl, const View *view, const char *path
     {
         const char *name = sf_ctl_string(file, "path");
         /* These become arguments: the daemon is trusted, but not to be free of errors. */
-        if (sf_attach_check_path(name) < 0 || (path && strcmp(path, name) != 0))
+        if (sf_attach_check_path(name) < 0 || is_directory(file))
             continue;
         code = diff_file(ctl, view, name, results);
         if (code != SF_CTL_OK)
             break;
     }
+    return code;
+}
+
+/* path NULL: all files but what is below directories. */
+static SfCtlExit diff_files(const SfCtl *ctl, const View *view, const char *path)
+{
+    json_t *results = json_array();
+    if (!results)
+        return sf_ctl_fail(SF_CTL_FAILED, "diff: out of memory");
+    SfCtlExit code = path ? diff_file(ctl, view, path, results) : diff_all(ctl, view, results);
     if (code == SF_CTL_OK && ctl->json)
         return sf_ctl_print_json(json_pack("{s:s, s:o}", "id", view->id, "files", results));
     json_decref(results);
