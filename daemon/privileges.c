@@ -14,10 +14,13 @@
 static const struct {
     cap_value_t value;
     const char *name;
+    bool optional; /* kept where it is held */
 } needed[] = {
     {CAP_SYS_ADMIN, "CAP_SYS_ADMIN"},   /* mount(2), umount2(2) of the views */
     {CAP_SYS_PTRACE, "CAP_SYS_PTRACE"}, /* /proc/PID/ns of other users' processes; hidepid= */
     {CAP_DAC_READ_SEARCH, "CAP_DAC_READ_SEARCH"}, /* cgroups delegated to other users */
+    {CAP_DAC_OVERRIDE, "CAP_DAC_OVERRIDE", true}, /* pressure triggers in such cgroups */
+    {CAP_SYS_RESOURCE, "CAP_SYS_RESOURCE", true}, /* pressure triggers of any window */
 };
 
 static int drop_bounding_set(void)
@@ -43,7 +46,9 @@ static int set_capabilities(const char **ret_missing)
         cap_flag_value_t held = CAP_CLEAR;
         (void)cap_get_flag(now, needed[i].value, CAP_PERMITTED,
                            &held); /* fails for unknown values only */
-        if (held != CAP_SET) {
+        if (held != CAP_SET && needed[i].optional) {
+            continue;
+        } else if (held != CAP_SET) {
             *ret_missing = needed[i].name;
             r = -EPERM;
         } else if (cap_set_flag(wanted, CAP_PERMITTED, 1, &needed[i].value, CAP_SET) < 0 ||

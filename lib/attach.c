@@ -67,6 +67,8 @@ static int target_init(SfAttachTarget *target, const char *view, const char *pat
         return r;
     target->tree_fd = -1;
     target->fs_magic = path[1] == 'p' ? PROC_SUPER_MAGIC : SYSFS_MAGIC;
+    if (strncmp(path, "/sys/fs/cgroup/", 15) == 0)
+        target->fs_magic = 0;
     target->directory = strdup(path + 1); /* relative to the container's root */
     if (!target->directory || asprintf(&target->source, "%s%s", view, path) < 0) {
         target->source = NULL; /* asprintf(3) leaves it undefined */
@@ -87,6 +89,7 @@ static int targets_new(const SfAttachSpec *spec, SfAttachTarget **ret_targets)
     if (!targets)
         return -ENOMEM;
     for (size_t i = 0; i < spec->path_count; i++) {
+        targets[i].writable = spec->writable && spec->writable[i];
         int r = target_init(&targets[i], spec->view, spec->paths[i]);
         if (r < 0) {
             targets_free(targets, spec->path_count);

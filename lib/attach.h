@@ -7,6 +7,7 @@
  * caller's are never changed. Needs Linux 5.12 (mount_setattr).
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -23,6 +24,7 @@ typedef struct SfAttachSpec {
                          opened there */
     const char *rootfs;       /* absolute; used when root_fd is -1 */
     const char *const *paths; /* absolute, below /proc or /sys: there and below `view` */
+    const bool *writable;     /* of each path: bound so that it can be written to; NULL: none is */
     size_t path_count;
 } SfAttachSpec;
 
@@ -53,7 +55,8 @@ typedef struct SfAttachReport {
  * Binds every file. One that the container does not have, or that its runtime masked with
  * /dev/null, is passed over. On error nothing is left bound. A dead FUSE mount on a target
  * (-ENOTCONN) is taken away first.
- * - -ELOOP: a symbolic link stands in the target's path
+ * - -ELOOP: a symbolic link stands in the target's path (below /sys/fs/cgroup some do by custom;
+ *   there they are followed within the container's root)
  * - -EXDEV: what stands at /proc or /sys is not procfs or sysfs
  * - -EBUSY: something else is mounted over the target
  * - -ESTALE: the view is not mounted in the source namespace

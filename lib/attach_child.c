@@ -14,6 +14,7 @@
 #include "lib/attach_child.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <sched.h>
 #include <signal.h>
@@ -28,11 +29,11 @@
 /* Mounts stacked on one file; more are not ours to dig through. */
 #define MAX_STACKED 16
 
-static int open_beneath(int dir_fd, const char *path, uint64_t flags)
+static int open_resolved(int dir_fd, const char *path, uint64_t flags, uint64_t resolve)
 {
     struct open_how how = {
         .flags = flags | O_PATH | O_CLOEXEC,
-        .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+        .resolve = resolve | RESOLVE_NO_MAGICLINKS,
     };
     /* -EAGAIN: a rename or mount somewhere on the machine raced with the ".." check, openat2(2). */
     for (int attempt = 0;; attempt++) {
@@ -42,6 +43,11 @@ static int open_beneath(int dir_fd, const char *path, uint64_t flags)
         if (errno != EINTR && (errno != EAGAIN || attempt == MAX_STACKED))
             return -errno;
     }
+}
+
+static int open_beneath(int dir_fd, const char *path, uint64_t flags)
+{
+    return open_resolved(dir_fd, path, flags, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
 }
 
 /* The attributes the kernel has: a FUSE server that hangs is not asked. */
@@ -72,8 +78,8 @@ int sf_attach_view_dev(const char *view, dev_t *ret_dev)
     return 0;
 }
 
-/* A read-only mount of the view's file that belongs to no propagation group: unmounting the view on
- * the host or in the container leaves the other alone. */
+/* A mount of the view's file, read-only unless it is to be written to, that belongs to no
+ * propagation group: unmounting the view on the host or in the container leaves the other alone. */
 static int take_file(SfAttachTarget *target)
 {
     SF_CLEANUP_FD int fd = open_tree(AT_FDCWD, target->source,
@@ -81,7 +87,8 @@ static int take_file(SfAttachTarget *target)
     if (fd < 0)
         return -errno;
     struct mount_attr attr = {
-        .attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
+        .attr_set = (target->writable ? 0 : MOUNT_ATTR_RDONLY) | MOUNT_ATTR_NOSUID |
+                    MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
         .propagation = MS_PRIVATE,
     };
     if (mount_setattr(fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
@@ -90,9 +97,27 @@ static int take_file(SfAttachTarget *target)
     return 0;
 }
 
+/* The directory of a cgroup in the container. Not all have it, some have a tmpfs or nothing there,
+ * and controllers mounted together are reached by links ("cpu" to "cpu,cpuacct"). Where a link
+ * leads does not matter: only files of cgroups are mounted on. */
+static int open_cgroup(int root_fd, const SfAttachTarget *target)
+{
+    SF_CLEANUP_FD int fd = open_resolved(root_fd, target->directory, O_DIRECTORY, RESOLVE_IN_ROOT);
+    if (fd < 0)
+        return fd == -ELOOP || fd == -ENOTDIR || fd == -EACCES ? -ENOENT : fd;
+    struct statfs fs;
+    if (fstatfs(fd, &fs) < 0)
+        return -errno;
+    if ((unsigned)fs.f_type != CGROUP_SUPER_MAGIC && (unsigned)fs.f_type != CGROUP2_SUPER_MAGIC)
+        return -ENOENT;
+    return sf_steal_fd(&fd);
+}
+
 /* The directory of a target, which must be on the kernel's own file system. */
 static int open_directory(int root_fd, const SfAttachTarget *target)
 {
+    if (target->fs_magic == 0)
+        return open_cgroup(root_fd, target);
     SF_CLEANUP_FD int fd = open_beneath(root_fd, target->directory, O_DIRECTORY);
     if (fd < 0)
         return fd;

@@ -13,8 +13,9 @@ typedef struct SfAttachTarget {
     char *source;    /* the view's file, absolute in the source namespace */
     char *directory; /* of the target, relative to the container's root; owns name's memory too */
     const char *name;
-    unsigned fs_magic; /* what statfs(2) has to say of the directory */
-    int tree_fd;       /* mount of the source, until it is attached */
+    unsigned fs_magic; /* what statfs(2) has to say of the directory; of a cgroup's: 0 */
+    bool writable;
+    int tree_fd; /* mount of the source, until it is attached */
     bool bound;
 } SfAttachTarget;
 

@@ -214,6 +214,7 @@ typedef struct Registration {
     bool enabled;
     const char *view;
     const char *paths[SF_ATTACH_MAX_FILES];
+    bool writable[SF_ATTACH_MAX_FILES];
     size_t path_count;
 } Registration;
 
@@ -224,9 +225,12 @@ static int parse_files(const json_t *files, Registration *registration)
     if (!json_is_array(files) || count > SF_ATTACH_MAX_FILES)
         return -EBADMSG;
     for (size_t i = 0; i < count; i++) {
-        const char *path = json_string_value(json_object_get(json_array_get(files, i), "path"));
+        const json_t *file = json_array_get(files, i);
+        const char *path = json_string_value(json_object_get(file, "path"));
         if (!path || sf_attach_check_path(path) < 0)
             return -EBADMSG;
+        registration->writable[registration->path_count] =
+            json_is_true(json_object_get(file, "writable"));
         registration->paths[registration->path_count++] = path;
     }
     return 0;
@@ -366,6 +370,7 @@ static int attach_registered(const struct sysfsd_attach_args *args, const char *
         .root_fd = process->root_fd,
         .rootfs = args->rootfs,
         .paths = registration->paths,
+        .writable = registration->writable,
         .path_count = registration->path_count,
     };
     SfAttachReport report;

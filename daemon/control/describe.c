@@ -181,7 +181,8 @@ json_t *sf_describe_files_to_bind(SfView *view)
         SfViewFileInfo info;
         sf_view_file_info(view, i, &info);
         if (!info.covered)
-            (void)json_array_append_new(files, json_pack("{s:s}", "path", info.path));
+            (void)json_array_append_new(
+                files, json_pack("{s:s, s:b}", "path", info.path, "writable", info.writable));
     }
     return files;
 }

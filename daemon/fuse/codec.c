@@ -15,6 +15,7 @@
 #include <glib.h>
 #include <limits.h>
 #include <linux/fuse.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/uio.h>
 
@@ -22,6 +23,7 @@
 
 struct SfCodec {
     struct fuse_session *session; /* owned */
+    SfPoller *poller;             /* borrowed */
     /* The reply to the first INIT, kept whole. Written and read by the main thread only. */
     char init_reply[sizeof(struct fuse_out_header) + sizeof(struct fuse_init_out)];
     size_t init_reply_len; /* 0: no INIT was answered yet */
@@ -30,7 +32,9 @@ struct SfCodec {
 /* What the calling thread is serving; set around every call into libfuse. */
 typedef struct Serving {
     struct fuse_session *session;
+    SfPoller *poller;
     int fd;
+    uint64_t key;
     SfView *view;
     SfCodec *keep_init; /* the reply is INIT's: keep it in this codec */
     int reply_error;    /* negative errno of writing the reply */
@@ -99,7 +103,15 @@ static void op_readlink(fuse_req_t req, fuse_ino_t inode)
 static void op_setattr(fuse_req_t req, fuse_ino_t inode, struct stat *st, int to_set,
                        struct fuse_file_info *fi)
 {
-    reply_error(req, -EPERM);
+    bool constant;
+    int r = to_set & FUSE_SET_ATTR_SIZE ? sf_view_truncate(serving->view, inode) : -EPERM;
+
+    if (r >= 0)
+        r = sf_view_getattr(serving->view, inode, st, &constant);
+    if (r < 0)
+        reply_error(req, r);
+    else
+        (void)fuse_reply_attr(req, st, cache_sec(constant));
 }
 
 /* The kernel's idea of a file's size is no longer the view's: it shall ask at the next open. No
@@ -157,8 +169,45 @@ static void op_read(fuse_req_t req, fuse_ino_t inode, size_t size, off_t offset,
         forget_size(inode);
 }
 
+static void op_write(fuse_req_t req, fuse_ino_t inode, const char *data, size_t size, off_t offset,
+                     struct fuse_file_info *fi)
+{
+    int r = sf_view_write((SfViewHandle *)(uintptr_t)fi->fh, data, size);
+
+    if (r < 0)
+        reply_error(req, r);
+    else
+        (void)fuse_reply_write(req, (size_t)r);
+}
+
+/* Watched first: an event that comes before the question is then either found by it or told. */
+static void op_poll(fuse_req_t req, fuse_ino_t inode, struct fuse_file_info *fi,
+                    struct fuse_pollhandle *poll_handle)
+{
+    const SfViewHandle *handle = (const SfViewHandle *)(uintptr_t)fi->fh;
+    SfViewEvents events = sf_view_events(handle);
+    int r = 0;
+
+    if (events.fd >= 0 && poll_handle)
+        r = sf_poller_watch(serving->poller, serving->key, events, poll_handle);
+    else if (poll_handle)
+        fuse_pollhandle_destroy(poll_handle);
+    if (r < 0) {
+        reply_error(req, r);
+        return;
+    }
+    unsigned state = sf_view_poll(handle);
+    if (events.fd >= 0 && sf_poller_take_event(serving->poller, events))
+        state |= POLLPRI;
+    (void)fuse_reply_poll(req, state);
+}
+
 static void op_release(fuse_req_t req, fuse_ino_t inode, struct fuse_file_info *fi)
 {
+    SfViewEvents events = sf_view_events((SfViewHandle *)(uintptr_t)fi->fh);
+
+    if (events.fd >= 0)
+        sf_poller_forget(serving->poller, events);
     sf_view_release(serving->view, (SfViewHandle *)(uintptr_t)fi->fh);
     reply_error(req, 0);
 }
@@ -218,6 +267,8 @@ static const struct fuse_lowlevel_ops operations = {
     .setattr = op_setattr,
     .open = op_open,
     .read = op_read,
+    .write = op_write,
+    .poll = op_poll,
     .release = op_release,
     .opendir = op_opendir,
     .readdir = op_readdir,
@@ -272,13 +323,14 @@ static void log_libfuse(enum fuse_log_level level, const char *format, va_list a
     g_free(message);
 }
 
-int sf_codec_new(SfCodec **ret_codec)
+int sf_codec_new(SfPoller *poller, SfCodec **ret_codec)
 {
     static const struct fuse_custom_io io = {.writev = write_reply, .read = read_nothing};
     char *argv[] = {(char *)"sysfsd", NULL};
     struct fuse_args args = FUSE_ARGS_INIT(1, argv);
     SfCodec *codec = g_new0(SfCodec, 1);
 
+    codec->poller = poller;
     fuse_set_log_func(log_libfuse);
     codec->session = fuse_session_new(&args, &operations, sizeof(operations), codec);
     fuse_opt_free_args(&args);
@@ -317,10 +369,14 @@ static int process(SfCodec *codec, Serving *now, char *request, size_t len)
     return now->reply_error;
 }
 
-void sf_codec_serve(SfCodec *codec, int fd, SfView *view, char *request, size_t len)
+void sf_codec_serve(SfCodec *codec, const SfCodecPeer *peer, char *request, size_t len)
 {
     const struct fuse_in_header *header = (const struct fuse_in_header *)request;
-    Serving now = {.session = codec->session, .fd = fd, .view = view};
+    Serving now = {.session = codec->session,
+                   .poller = codec->poller,
+                   .fd = peer->fd,
+                   .key = peer->key,
+                   .view = peer->view};
 
     if (len < sizeof(*header))
         return; /* the kernel never does that; without a header there is nobody to answer */
@@ -336,6 +392,21 @@ void sf_codec_serve(SfCodec *codec, int fd, SfView *view, char *request, size_t 
     default:
         (void)process(codec, &now, request, len);
     }
+}
+
+void sf_codec_tell_event(SfCodec *codec, int fd, struct fuse_pollhandle *poll_handle)
+{
+    Serving now = {.session = codec->session, .fd = fd};
+
+    serving = &now;
+    (void)fuse_lowlevel_notify_poll(poll_handle); /* ENOENT: nobody waits any more */
+    serving = NULL;
+    fuse_pollhandle_destroy(poll_handle);
+}
+
+void sf_codec_drop_event(struct fuse_pollhandle *poll_handle)
+{
+    fuse_pollhandle_destroy(poll_handle);
 }
 
 int sf_codec_answer_init(SfCodec *codec, int fd, char *request, size_t len)

@@ -11,6 +11,7 @@
 
 #include <stddef.h>
 
+#include "daemon/fuse/poller.h"
 #include "daemon/view/view.h"
 
 /* The largest WRITE or READ a request can carry; the kernel cuts larger ones. */
@@ -21,13 +22,26 @@
 
 typedef struct SfCodec SfCodec;
 
-/* -ENOMEM. */
-int sf_codec_new(SfCodec **ret_codec) SF_WARN_UNUSED;
+/* poller: where processes wait that poll(2) a file; borrowed, outlives the codec. -ENOMEM. */
+int sf_codec_new(SfPoller *poller, SfCodec **ret_codec) SF_WARN_UNUSED;
 void sf_codec_free(SfCodec *codec);
 
-/* Decodes one request read from fd, serves it from view, writes the one reply (if its kind has one)
- * to fd. The buffer may be changed. */
-void sf_codec_serve(SfCodec *codec, int fd, SfView *view, char *request, size_t len);
+/* The connection that a request comes from. */
+typedef struct SfCodecPeer {
+    int fd;
+    uint64_t key; /* what the poller shall know it by */
+    SfView *view; /* borrowed */
+} SfCodecPeer;
+
+/* Decodes one request, serves it from the peer's view, writes the one reply (if its kind has one)
+ * to its fd. The buffer may be changed. */
+void sf_codec_serve(SfCodec *codec, const SfCodecPeer *peer, char *request, size_t len);
+
+/* Tells the kernel that a file which somebody polls has an event. Takes poll_handle over. */
+void sf_codec_tell_event(SfCodec *codec, int fd, struct fuse_pollhandle *poll_handle);
+
+/* Frees a poll handle that is not to be told. */
+void sf_codec_drop_event(struct fuse_pollhandle *poll_handle);
 
 /* Answers a connection's INIT. The first goes through libfuse and its reply is kept; to every later
  * connection the same reply is written, since libfuse knows one INIT a session. -EPROTO when the

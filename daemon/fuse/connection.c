@@ -169,16 +169,17 @@ SfConnection *sf_connection_acquire(SfConnectionTable *table, uint64_t key)
     return connection;
 }
 
-void sf_connection_release(SfConnectionTable *table, SfConnection *connection)
+bool sf_connection_release(SfConnectionTable *table, SfConnection *connection)
 {
     uint64_t before = atomic_fetch_sub(&connection->state, 1);
 
     if ((before & REFERENCES) != 1)
-        return;
+        return false;
     connection->fd = sf_close(connection->fd);
     connection->view = sf_view_unref(connection->view);
     g_clear_pointer(&connection->mount_point, g_free);
     slot_give_back(table, connection);
+    return true;
 }
 
 int sf_server_unmount_stale(const char *mount_point)

@@ -42,5 +42,6 @@ void sf_connection_close(SfConnection *connection);
  * is closing or gone. */
 uint64_t sf_connection_key(const SfConnection *connection);
 SfConnection *sf_connection_acquire(SfConnectionTable *table, uint64_t key);
-/* The last one closes the fd, which ends every request still queued, and frees the slot. */
-void sf_connection_release(SfConnectionTable *table, SfConnection *connection);
+/* The last one closes the fd, which ends every request still queued, frees the slot, and returns
+ * true. */
+bool sf_connection_release(SfConnectionTable *table, SfConnection *connection);

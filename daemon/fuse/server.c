@@ -34,6 +34,7 @@ typedef struct Worker {
 struct SfServer {
     int epoll_fd;
     int stop_fd; /* eventfd in the set; readable: workers end */
+    SfPoller *poller;
     SfCodec *codec;
     SfConnectionTable *connections;
     _Atomic unsigned connection_count;
@@ -50,10 +51,33 @@ static bool serve_one(Worker *worker, SfConnection *connection)
     if (n < 0) /* EAGAIN: another wake-up took it. ENOENT: the request was withdrawn while it was
                   copied. */
         return errno != ENODEV;
-    sf_codec_serve(worker->server->codec, connection->fd, connection->view, worker->buffer,
-                   (size_t)n);
+    SfCodecPeer peer = {connection->fd, sf_connection_key(connection), connection->view};
+    sf_codec_serve(worker->server->codec, &peer, worker->buffer, (size_t)n);
     atomic_fetch_add_explicit(&worker->requests, 1, memory_order_relaxed);
     return true;
+}
+
+/* Gives up a reference. */
+static void release(SfServer *server, SfConnection *connection)
+{
+    uint64_t key = sf_connection_key(connection);
+
+    if (sf_connection_release(server->connections, connection))
+        sf_poller_forget_connection(server->poller, key);
+}
+
+/* The poller's thread has seen an event of a file of that connection. */
+static void tell_event(void *data, uint64_t key, struct fuse_pollhandle *poll_handle)
+{
+    SfServer *server = data;
+    SfConnection *connection = sf_connection_acquire(server->connections, key);
+
+    if (!connection) {
+        sf_codec_drop_event(poll_handle);
+        return;
+    }
+    sf_codec_tell_event(server->codec, connection->fd, poll_handle);
+    release(server, connection);
 }
 
 static void arm(SfServer *server, SfConnection *connection)
@@ -84,7 +108,7 @@ static void *run_worker(void *data)
             continue;
         if (serve_one(worker, connection))
             arm(server, connection);
-        sf_connection_release(server->connections, connection);
+        release(server, connection);
     }
 }
 
@@ -134,7 +158,9 @@ int sf_server_new(unsigned workers, SfServer **ret_server)
     server->worker_count = workers;
     server->connections = sf_connection_table_new();
 
-    int r = sf_codec_new(&server->codec);
+    int r = sf_poller_new(tell_event, server, &server->poller);
+    if (r >= 0)
+        r = sf_codec_new(server->poller, &server->codec);
     if (r >= 0)
         r = open_set(server);
     for (unsigned i = 0; i < workers && r >= 0; i++)
@@ -158,6 +184,7 @@ void sf_server_free(SfServer *server)
             (void)pthread_join(server->workers[i].thread, NULL);
         g_free(server->workers[i].buffer);
     }
+    sf_poller_free(server->poller);
     (void)sf_close(server->stop_fd);
     (void)sf_close(server->epoll_fd);
     sf_codec_free(server->codec);
@@ -178,7 +205,7 @@ int sf_server_mount(SfServer *server, SfView *view, const char *mount_point,
     if (epoll_ctl(server->epoll_fd, EPOLL_CTL_ADD, connection->fd, &event) < 0) {
         r = -errno;
         sf_connection_close(connection);
-        sf_connection_release(server->connections, connection);
+        release(server, connection);
         return r;
     }
     atomic_fetch_add(&server->connection_count, 1);
@@ -191,7 +218,7 @@ void sf_server_unmount(SfServer *server, SfConnection *connection)
     sf_connection_close(connection);
     (void)epoll_ctl(server->epoll_fd, EPOLL_CTL_DEL, connection->fd, NULL);
     atomic_fetch_sub(&server->connection_count, 1);
-    sf_connection_release(server->connections, connection);
+    release(server, connection);
 }
 
 uint64_t sf_server_requests(const SfServer *server)

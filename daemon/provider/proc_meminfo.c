@@ -8,6 +8,7 @@
  */
 
 #include "daemon/provider/provider.h"
+#include "daemon/provider/shown_memory.h"
 #include "daemon/source/meminfo.h"
 
 #include <inttypes.h>
@@ -15,12 +16,11 @@
 
 #define KB 1024u
 
-/* What the values are made from; bytes in `memory`. */
+/* What the values are made from. */
 typedef struct Figures {
     const SfMeminfo *host;
     uint64_t page_kb;
-    SfContainerMemory memory;
-    uint64_t kb[SF_MEMORY_KEY_COUNT]; /* memory.stat, made to fit into what is used */
+    SfShownMemory shown;
     uint64_t huge_total_pages;
     uint64_t huge_free_pages;
     uint64_t huge_page_kb;
@@ -34,28 +34,28 @@ static uint64_t host_kb(const Figures *figures, const char *key)
 
 static uint64_t mem_total(const Figures *f)
 {
-    return f->memory.limit.value / KB;
+    return f->shown.total_kb;
 }
 
 static uint64_t mem_free(const Figures *f)
 {
-    return sf_min_u64(f->memory.free_bytes / KB, mem_total(f));
+    return f->shown.free_kb;
 }
 
 static uint64_t mem_available(const Figures *f)
 {
-    return sf_min_u64(f->memory.available_bytes / KB, mem_total(f));
+    return sf_min_u64(f->shown.memory.available_bytes / KB, mem_total(f));
 }
 
 static uint64_t swap_total(const Figures *f)
 {
-    return f->memory.swap_limit.value / KB;
+    return f->shown.memory.swap_limit.value / KB;
 }
 
 static uint64_t swap_free(const Figures *f)
 {
     /* From the rounded values, so that SwapTotal - SwapFree is Used of /proc/swaps. */
-    return sf_sub_sat(swap_total(f), f->memory.swap_used_bytes / KB);
+    return sf_sub_sat(swap_total(f), f->shown.memory.swap_used_bytes / KB);
 }
 
 /* mm/util.c vm_commit_limit(): a percentage of memory without hugetlb pages, or
@@ -81,7 +81,8 @@ static uint64_t commit_limit(const Figures *f)
 
 static uint64_t committed(const Figures *f)
 {
-    return f->kb[SF_MEMORY_ANON] + f->kb[SF_MEMORY_SHMEM] + swap_total(f) - swap_free(f);
+    return f->shown.kb[SF_MEMORY_ANON] + f->shown.kb[SF_MEMORY_SHMEM] + swap_total(f) -
+           swap_free(f);
 }
 
 static uint64_t vmalloc_total(const Figures *f)
@@ -172,9 +173,9 @@ static uint64_t value_of(const Figures *f, SfSlice key)
     for (size_t i = 0; i < sizeof(stat_lines) / sizeof(stat_lines[0]); i++) {
         if (!sf_slice_eq(key, stat_lines[i].key))
             continue;
-        uint64_t kb = f->kb[stat_lines[i].first];
+        uint64_t kb = f->shown.kb[stat_lines[i].first];
         if (stat_lines[i].second != SF_MEMORY_KEY_COUNT)
-            kb += f->kb[stat_lines[i].second];
+            kb += f->shown.kb[stat_lines[i].second];
         return kb;
     }
     return 0;
@@ -232,68 +233,6 @@ static void read_hugetlb(SfContainer *container, Figures *f)
     f->huge_free_pages = sf_min_u64(free_pages, sf_sub_sat(total, own_usage));
 }
 
-/* Each of the keys gets at most what those before it left of `kb`. */
-static void fit(Figures *f, const SfMemoryKey *keys, size_t count, uint64_t kb)
-{
-    for (size_t i = 0; i < count; i++) {
-        f->kb[keys[i]] = sf_min_u64(f->kb[keys[i]], kb);
-        kb -= f->kb[keys[i]];
-    }
-}
-
-/* memory.stat is flushed up to 2 s later than usage (v2), is read a moment later, and a limit may
- * have been lowered below use. Parts that are more than the whole make free(1) underflow: what is
- * used is given out once to what pages are, and once to the lists they are on. */
-static void fit_stat(Figures *f)
-{
-    static const SfMemoryKey kinds[] = {SF_MEMORY_ANON,
-                                        SF_MEMORY_FILE,
-                                        SF_MEMORY_SLAB_RECLAIMABLE,
-                                        SF_MEMORY_SLAB_UNRECLAIMABLE,
-                                        SF_MEMORY_KERNEL_STACK,
-                                        SF_MEMORY_PAGETABLES,
-                                        SF_MEMORY_SEC_PAGETABLES,
-                                        SF_MEMORY_PERCPU,
-                                        SF_MEMORY_VMALLOC,
-                                        SF_MEMORY_ZSWAP};
-    static const SfMemoryKey lists[] = {SF_MEMORY_ACTIVE_ANON, SF_MEMORY_INACTIVE_ANON,
-                                        SF_MEMORY_ACTIVE_FILE, SF_MEMORY_INACTIVE_FILE,
-                                        SF_MEMORY_UNEVICTABLE};
-    static const struct {
-        SfMemoryKey part, whole;
-    } parts[] = {
-        {SF_MEMORY_SHMEM, SF_MEMORY_FILE},      {SF_MEMORY_FILE_MAPPED, SF_MEMORY_FILE},
-        {SF_MEMORY_FILE_DIRTY, SF_MEMORY_FILE}, {SF_MEMORY_FILE_WRITEBACK, SF_MEMORY_FILE},
-        {SF_MEMORY_FILE_THP, SF_MEMORY_FILE},   {SF_MEMORY_SHMEM_THP, SF_MEMORY_SHMEM},
-        {SF_MEMORY_ANON_THP, SF_MEMORY_ANON},
-    };
-    uint64_t used = sf_sub_sat(mem_total(f), mem_free(f));
-    for (unsigned key = 0; key < SF_MEMORY_KEY_COUNT; key++)
-        f->kb[key] = f->memory.stat.bytes[key] / KB;
-    fit(f, kinds, sizeof(kinds) / sizeof(kinds[0]), used);
-    fit(f, lists, sizeof(lists) / sizeof(lists[0]), used);
-    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
-        f->kb[parts[i].part] = sf_min_u64(f->kb[parts[i].part], f->kb[parts[i].whole]);
-    f->kb[SF_MEMORY_SWAPCACHED] = sf_min_u64(f->kb[SF_MEMORY_SWAPCACHED], used);
-}
-
-static int read_memory(SfContainer *container, Figures *f)
-{
-    int r = sf_container_memory(container, &f->memory);
-    if (r < 0 && r != -ENODATA)
-        return r;
-    if (r == -ENODATA) {
-        f->memory = (SfContainerMemory){0};
-        f->memory.limit.value = host_kb(f, "MemTotal") * KB;
-        f->memory.free_bytes = host_kb(f, "MemFree") * KB;
-        /* No cache that is known to be the container's to be given back. */
-        f->memory.available_bytes =
-            sf_min_u64(f->memory.free_bytes, host_kb(f, "MemAvailable") * KB);
-    }
-    fit_stat(f);
-    return 0;
-}
-
 static int render_lines(SfContainer *container, const SfSharedText *host_text, SfText *text)
 {
     SfMeminfo host;
@@ -304,7 +243,7 @@ static int render_lines(SfContainer *container, const SfSharedText *host_text, S
         .host = &host,
         .page_kb = sf_host_page_bytes(sf_container_host(container)) / KB,
     };
-    r = read_memory(container, &figures);
+    r = sf_shown_memory(container, &host, &figures.shown);
     if (r < 0)
         return r;
     read_hugetlb(container, &figures);

@@ -27,6 +27,20 @@ const SfProvider *sf_provider_get(unsigned index)
     return &providers[index];
 }
 
+bool sf_provider_shown(const SfProvider *provider, SfContainer *container, unsigned *ret_mode)
+{
+    unsigned mode;
+
+    if (provider->ops->mode)
+        mode = provider->ops->mode(container);
+    else if (sf_host_file_mode(sf_container_host(container), provider->path, &mode) < 0)
+        return false; /* not in this kernel, so not in a container either */
+    if (provider->ops->available && !provider->ops->available(container))
+        return false;
+    *ret_mode = mode & 0777;
+    return true;
+}
+
 const SfProvider *sf_provider_find(const char *path)
 {
     for (unsigned i = 0; i < sf_provider_count(); i++) {

@@ -36,6 +36,14 @@ typedef struct SfProviderOps {
      * never there. */
     bool (*available)(SfContainer *container);
 
+    /* The mode of a file that is not the host's at this path; NULL: the host's own, and without one
+     * there is no such file. */
+    unsigned (*mode)(SfContainer *container);
+    /* A file that a process can write to and wait on: a new fd, open for reading and writing, of
+     * the kernel's own file for this container, to which such writes go and whose events are the
+     * reader's. NULL: the file cannot be written. The caller closes. Negative errno. */
+    int (*open_events)(SfContainer *container);
+
     /* A directory has these two in place of render. What is below it is the host's, but for the
      * files with a row of their own; path is relative to it ("cpu3/topology/core_cpus"). */
     SfEntryShown (*shows)(SfContainer *container, const char *path);
@@ -47,6 +55,9 @@ typedef struct SfProviderOps {
 /* The table, in the order of providers.def. */
 unsigned sf_provider_count(void);
 const SfProvider *sf_provider_get(unsigned index);
+/* Whether this container gets the file: its kernel has one and the provider gives it. The policy is
+ * not asked. *ret_mode: permission bits. */
+bool sf_provider_shown(const SfProvider *provider, SfContainer *container, unsigned *ret_mode);
 /* NULL when no provider has this path. */
 const SfProvider *sf_provider_find(const char *path);
 /* The provider whose file is named so ("proc_meminfo"); NULL when there is none. */

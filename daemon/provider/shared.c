@@ -42,6 +42,24 @@ void sf_format_zeroed(SfText *text, SfSlice host_line)
     sf_text_putc(text, '\n');
 }
 
+int sf_format_host_lines(SfContainer *container, SfHostText which,
+                         bool (*keep)(SfSlice line, void *data), void *data, SfText *text)
+{
+    SfSharedText *host = NULL;
+    int r = sf_host_text(sf_container_host(container), which, &host);
+    if (r < 0)
+        return r;
+    SfSlice rest = sf_slice(host->data, host->len), line;
+    while (sf_slice_next_line(&rest, &line)) {
+        if (!keep(line, data))
+            continue;
+        sf_text_slice(text, line);
+        sf_text_putc(text, '\n');
+    }
+    (void)sf_shared_text_unref(host); /* always NULL */
+    return 0;
+}
+
 void sf_format_load(SfText *text, uint64_t load)
 {
     /* The kernel asks get_avenrun() for an offset of FIXED_1/200, half a hundredth; its LOAD_INT

@@ -17,6 +17,11 @@ void sf_format_cpulist(SfText *text, const SfCpuSet *cpus);
  * and blanks. What the kernel counts for the machine only is shown like that. */
 void sf_format_zeroed(SfText *text, SfSlice host_line);
 
+/* Appends the lines of a host text that keep() wants. Negative errno of reading it. */
+int sf_format_host_lines(SfContainer *container, SfHostText which,
+                         bool (*keep)(SfSlice line, void *data), void *data,
+                         SfText *text) SF_WARN_UNUSED;
+
 /* A load average of SF_LOAD_FSHIFT bits as fs/proc/loadavg.c prints it: two decimals, rounded. */
 void sf_format_load(SfText *text, uint64_t load);
 

@@ -5,7 +5,7 @@
  * Control groups of a v1, v2 or hybrid host: which hierarchy answers for which controller, and
  * nodes that hold a cgroup's directory open, with its ancestors. Nodes are shared: two containers
  * below one slice have the same parent node. The readers of single files, which know the
- * differences between v1 and v2, are in cgroup_memory.h, cgroup_cpu.h, tasks.h.
+ * differences between v1 and v2, are in cgroup_memory.h, cgroup_cpu.h, cgroup_io.h, tasks.h.
  */
 
 #include <stdbool.h>
@@ -94,6 +94,7 @@ char *sf_cgroup_host_path(const SfCgroup *cgroup);
  * table. */
 typedef enum SfCgroupFile {
     SF_CGROUP_MEMORY_MAX,       /* memory.max | memory.limit_in_bytes */
+    SF_CGROUP_MEMORY_HIGH,      /* memory.high */
     SF_CGROUP_MEMORY_CURRENT,   /* memory.current | memory.usage_in_bytes */
     SF_CGROUP_MEMORY_STAT,      /* memory.stat */
     SF_CGROUP_MEMORY_NUMA_STAT, /* memory.numa_stat */
@@ -110,7 +111,14 @@ typedef enum SfCgroupFile {
     SF_CGROUP_CPUSET_MEMS,      /* cpuset.mems.effective | cpuset.effective_mems */
     SF_CGROUP_PIDS_MAX,         /* pids.max */
     SF_CGROUP_PIDS_CURRENT,     /* pids.current */
-    SF_CGROUP_THREADS,          /* cgroup.threads | tasks */
+    SF_CGROUP_IO_BYTES,         /* io.stat | blkio.throttle.io_service_bytes_recursive */
+    SF_CGROUP_IO_COUNTS,        /* - | blkio.throttle.io_serviced_recursive */
+    SF_CGROUP_CPU_PRESSURE,     /* cpu.pressure, v2 alone as the next three */
+    SF_CGROUP_MEMORY_PRESSURE,
+    SF_CGROUP_IO_PRESSURE,
+    SF_CGROUP_IRQ_PRESSURE,
+    SF_CGROUP_SLABINFO, /* memory.slabinfo | memory.kmem.slabinfo */
+    SF_CGROUP_THREADS,  /* cgroup.threads | tasks */
     SF_CGROUP_FILE_COUNT
 } SfCgroupFile;
 
@@ -124,6 +132,12 @@ int sf_cgroup_read(SfCgroup *cgroup, SfCgroupFile file, char *buffer, size_t siz
  * caller frees. */
 int sf_cgroup_read_alloc(SfCgroup *cgroup, SfCgroupFile file, char **ret_text,
                          size_t *ret_len) SF_WARN_UNUSED;
+
+/* A file that is one limit: a number or "max" (SF_UNLIMITED), v1's largest value being that too
+ * (PAGE_COUNTER_MAX, whatever the page size). Errors as sf_cgroup_read(), and -EINVAL. */
+int sf_cgroup_read_limit(SfCgroup *cgroup, SfCgroupFile file, uint64_t *ret_value) SF_WARN_UNUSED;
+/* A new fd of the file, for reading and writing; the caller closes. Errors as sf_cgroup_read(). */
+int sf_cgroup_open(SfCgroup *cgroup, SfCgroupFile file) SF_WARN_UNUSED;
 
 /* Kept fds and live nodes over all hierarchies: for tests and status. */
 void sf_cgroups_counts(const SfCgroups *cgroups, unsigned *ret_nodes, unsigned *ret_kept_fds);

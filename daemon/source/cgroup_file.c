@@ -26,6 +26,7 @@ typedef struct FileName {
 
 static const FileName FILES[SF_CGROUP_FILE_COUNT] = {
     [SF_CGROUP_MEMORY_MAX] = {"memory.limit_in_bytes", "memory.max", false},
+    [SF_CGROUP_MEMORY_HIGH] = {NULL, "memory.high", false},
     [SF_CGROUP_MEMORY_CURRENT] = {"memory.usage_in_bytes", "memory.current", false},
     [SF_CGROUP_MEMORY_STAT] = {"memory.stat", "memory.stat", false},
     [SF_CGROUP_MEMORY_NUMA_STAT] = {"memory.numa_stat", "memory.numa_stat", false},
@@ -42,6 +43,13 @@ static const FileName FILES[SF_CGROUP_FILE_COUNT] = {
     [SF_CGROUP_CPUSET_MEMS] = {"cpuset.effective_mems", "cpuset.mems.effective", false},
     [SF_CGROUP_PIDS_MAX] = {"pids.max", "pids.max", false},
     [SF_CGROUP_PIDS_CURRENT] = {"pids.current", "pids.current", false},
+    [SF_CGROUP_IO_BYTES] = {"blkio.throttle.io_service_bytes_recursive", "io.stat", false},
+    [SF_CGROUP_IO_COUNTS] = {"blkio.throttle.io_serviced_recursive", NULL, false},
+    [SF_CGROUP_CPU_PRESSURE] = {NULL, "cpu.pressure", false},
+    [SF_CGROUP_MEMORY_PRESSURE] = {NULL, "memory.pressure", false},
+    [SF_CGROUP_IO_PRESSURE] = {NULL, "io.pressure", false},
+    [SF_CGROUP_IRQ_PRESSURE] = {NULL, "irq.pressure", false},
+    [SF_CGROUP_SLABINFO] = {"memory.kmem.slabinfo", "memory.slabinfo", true},
     [SF_CGROUP_THREADS] = {"tasks", "cgroup.threads", true},
 };
 
@@ -216,6 +224,43 @@ int sf_cgroup_read_alloc(SfCgroup *cgroup, SfCgroupFile file, char **ret_text, s
                 ? sf_read_alloc_at(cgroup->dir_fd, name, SF_TEXT_MAX, ret_text, ret_len)
                 : read_kept_alloc(cgroup, file, name, ret_text, ret_len);
     return r < 0 ? map_error(cgroup, r) : 0;
+}
+
+/*
+ * v1 prints "no limit" as PAGE_COUNTER_MAX pages in bytes: LONG_MAX rounded down to the page size
+ * (linux/page_counter.h). That is 0x7FFFFFFFFFFFF000 with 4 KiB pages and 0x7FFFFFFFFFFF0000 with
+ * the largest, 64 KiB; whatever the page size, no machine has that much memory. Older kernels said
+ * RES_COUNTER_MAX, which is larger.
+ */
+#define V1_UNLIMITED UINT64_C(0x7FFFFFFFFFFF0000)
+/* A number of 20 digits or "max", and a newline. */
+#define LIMIT_SIZE 32
+
+int sf_cgroup_read_limit(SfCgroup *cgroup, SfCgroupFile file, uint64_t *ret_value)
+{
+    char text[LIMIT_SIZE];
+    uint64_t value;
+    size_t len;
+
+    int r = sf_cgroup_read(cgroup, file, text, sizeof(text), &len);
+    if (r == 0)
+        r = sf_slice_limit(sf_slice(text, len), &value);
+    if (r < 0)
+        return r;
+    if (cgroup->hierarchy->version == 1 && value >= V1_UNLIMITED)
+        value = SF_UNLIMITED;
+    *ret_value = value;
+    return 0;
+}
+
+int sf_cgroup_open(SfCgroup *cgroup, SfCgroupFile file)
+{
+    const char *name = file_name(cgroup, file);
+
+    if (!name)
+        return -ENODATA;
+    int fd = openat(cgroup->dir_fd, name, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+    return fd < 0 ? map_error(cgroup, -errno) : fd;
 }
 
 void sf_cgroup_close_files(SfCgroup *cgroup)

@@ -135,22 +135,9 @@ static int read_number(SfCgroup *cgroup, SfCgroupFile file, uint64_t *ret_value)
     return sf_slice_limit(sf_slice(text, len), ret_value);
 }
 
-static int read_limit(SfCgroup *cgroup, SfCgroupFile file, uint64_t *ret_bytes)
-{
-    uint64_t bytes;
-
-    int r = read_number(cgroup, file, &bytes);
-    if (r < 0)
-        return r;
-    if (sf_cgroup_version_of(cgroup) == 1 && bytes >= V1_UNLIMITED_BYTES)
-        bytes = SF_UNLIMITED;
-    *ret_bytes = bytes;
-    return 0;
-}
-
 int sf_cgroup_memory_limit(SfCgroup *cgroup, uint64_t *ret_bytes)
 {
-    return read_limit(cgroup, SF_CGROUP_MEMORY_MAX, ret_bytes);
+    return sf_cgroup_read_limit(cgroup, SF_CGROUP_MEMORY_MAX, ret_bytes);
 }
 
 int sf_cgroup_memory_usage(SfCgroup *cgroup, uint64_t *ret_bytes)
@@ -162,7 +149,7 @@ int sf_cgroup_swap_limit(SfCgroup *cgroup, uint64_t *ret_bytes)
 {
     uint64_t both, memory;
 
-    int r = read_limit(cgroup, SF_CGROUP_SWAP_MAX, &both);
+    int r = sf_cgroup_read_limit(cgroup, SF_CGROUP_SWAP_MAX, &both);
     if (r < 0)
         return r;
     if (sf_cgroup_version_of(cgroup) == 1 && both != SF_UNLIMITED) {
@@ -197,7 +184,7 @@ int sf_cgroup_memsw_limit(SfCgroup *cgroup, uint64_t *ret_bytes)
 {
     if (sf_cgroup_version_of(cgroup) != 1)
         return -ENODATA;
-    return read_limit(cgroup, SF_CGROUP_SWAP_MAX, ret_bytes);
+    return sf_cgroup_read_limit(cgroup, SF_CGROUP_SWAP_MAX, ret_bytes);
 }
 
 /* mm/hugetlb_cgroup.c mem_fmt() */

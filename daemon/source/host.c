@@ -46,8 +46,17 @@ static const struct {
     [SF_HOST_CPUINFO] = {false, "cpuinfo"},
     [SF_HOST_LOADAVG] = {false, "loadavg"},
     [SF_HOST_SWAPS] = {false, "swaps"},
+    [SF_HOST_VMSTAT] = {false, "vmstat"},
+    [SF_HOST_DISKSTATS] = {false, "diskstats"},
+    [SF_HOST_PARTITIONS] = {false, "partitions"},
+    [SF_HOST_INTERRUPTS] = {false, "interrupts"},
+    [SF_HOST_SOFTIRQS] = {false, "softirqs"},
+    [SF_HOST_SCHEDSTAT] = {false, "schedstat"},
+    [SF_HOST_PAGETYPEINFO] = {false, "pagetypeinfo"},
+    [SF_HOST_SLABINFO] = {false, "slabinfo"},
     [SF_HOST_CPU_ONLINE] = {true, "devices/system/cpu/online"},
     [SF_HOST_CPU_POSSIBLE] = {true, "devices/system/cpu/possible"},
+    [SF_HOST_HUGE_PAGE_BYTES] = {true, "kernel/mm/transparent_hugepage/hpage_pmd_size"},
 };
 
 static uint64_t clock_boottime(void *data)

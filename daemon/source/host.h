@@ -28,8 +28,17 @@ typedef enum SfHostText {
     SF_HOST_CPUINFO,
     SF_HOST_LOADAVG,
     SF_HOST_SWAPS,
-    SF_HOST_CPU_ONLINE,   /* sys/devices/system/cpu/online */
-    SF_HOST_CPU_POSSIBLE, /* sys/devices/system/cpu/possible */
+    SF_HOST_VMSTAT,
+    SF_HOST_DISKSTATS,
+    SF_HOST_PARTITIONS,
+    SF_HOST_INTERRUPTS,
+    SF_HOST_SOFTIRQS,
+    SF_HOST_SCHEDSTAT,
+    SF_HOST_PAGETYPEINFO,
+    SF_HOST_SLABINFO,
+    SF_HOST_CPU_ONLINE,      /* sys/devices/system/cpu/online */
+    SF_HOST_CPU_POSSIBLE,    /* sys/devices/system/cpu/possible */
+    SF_HOST_HUGE_PAGE_BYTES, /* sys/kernel/mm/transparent_hugepage/hpage_pmd_size */
     SF_HOST_TEXT_COUNT
 } SfHostText;
 

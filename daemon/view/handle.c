@@ -6,7 +6,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "daemon/view/view_private.h"
 #include "lib/base/fd.h"
@@ -22,6 +25,7 @@ struct SfViewHandle {
     bool begun; /* somebody has read from the text's beginning */
     char *text; /* owned; NULL when empty */
     size_t len;
+    SfViewEvents events; /* its fd is owned */
 };
 
 static uint64_t monotonic_nsec(void)
@@ -60,7 +64,10 @@ static bool add_handle(SfView *view, SfViewHandle *handle)
     (void)pthread_mutex_lock(&view->lock);
     bool fits = view->open_files.length < SF_VIEW_MAX_HANDLES &&
                 (view->handle_bytes == 0 || view->handle_bytes + handle->len <= MAX_HANDLE_BYTES);
+    if (handle->events.fd >= 0)
+        fits = fits && view->event_count < SF_VIEW_MAX_EVENTS;
     if (fits) {
+        view->event_count += handle->events.fd >= 0;
         g_queue_push_tail_link(&view->open_files, &handle->link);
         view->handle_bytes += handle->len;
     }
@@ -70,14 +77,32 @@ static bool add_handle(SfView *view, SfViewHandle *handle)
 
 static void free_handle(SfViewHandle *handle)
 {
+    (void)sf_close(handle->events.fd);
     free(handle->text); /* SfText's memory is malloc's */
     g_free(handle);
 }
 
-static int open_place(SfView *view, const Place *place, bool directory, SfViewHandle **ret_handle)
+/* The kernel's file behind one that is opened for writing; -1 for reading. */
+static int open_events(SfView *view, const Place *place, int flags)
 {
-    SF_CLEANUP_TEXT SfText text = SF_TEXT_INIT;
+    const SfProvider *provider = place->below ? NULL : sf_view_provider(place->node);
 
+    if ((flags & O_ACCMODE) == O_RDONLY && !(flags & O_TRUNC))
+        return -1;
+    if (!provider || !provider->ops->open_events)
+        return -EACCES;
+    return provider->ops->open_events(view->container);
+}
+
+static int open_place(SfView *view, const Place *place, bool directory, int flags,
+                      SfViewHandle **ret_handle)
+{
+    static _Atomic uint64_t last_id;
+    SF_CLEANUP_TEXT SfText text = SF_TEXT_INIT;
+    SF_CLEANUP_FD int events_fd = directory ? -1 : open_events(view, place, flags);
+
+    if (events_fd < -1)
+        return events_fd;
     int r = directory ? list(view, place, &text) : render(view, place, &text);
     if (r < 0)
         return r;
@@ -86,6 +111,7 @@ static int open_place(SfView *view, const Place *place, bool directory, SfViewHa
     handle->place = *place;
     handle->directory = directory;
     handle->text = sf_text_steal(&text, &handle->len);
+    handle->events = (SfViewEvents){sf_steal_fd(&events_fd), atomic_fetch_add(&last_id, 1) + 1};
     if (!add_handle(view, handle)) {
         free_handle(handle);
         return -ENFILE;
@@ -109,9 +135,7 @@ int sf_view_open(SfView *view, uint64_t inode, int flags, SfViewHandle **ret_han
         return -EISDIR;
     if (S_ISLNK(st.st_mode))
         return -ELOOP;
-    if ((flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC))
-        return -EACCES;
-    return open_place(view, &place, false, ret_handle);
+    return open_place(view, &place, false, flags, ret_handle);
 }
 
 int sf_view_open_directory(SfView *view, uint64_t inode, SfViewHandle **ret_handle)
@@ -125,7 +149,7 @@ int sf_view_open_directory(SfView *view, uint64_t inode, SfViewHandle **ret_hand
     int r = sf_view_getattr(view, inode, &st, &constant);
     if (r < 0)
         return r;
-    return S_ISDIR(st.st_mode) ? open_place(view, &place, true, ret_handle) : -ENOTDIR;
+    return S_ISDIR(st.st_mode) ? open_place(view, &place, true, O_RDONLY, ret_handle) : -ENOTDIR;
 }
 
 static int make_again(SfView *view, SfViewHandle *handle)
@@ -192,6 +216,45 @@ void sf_view_release(SfView *view, SfViewHandle *handle)
     (void)pthread_mutex_lock(&view->lock);
     g_queue_unlink(&view->open_files, &handle->link);
     view->handle_bytes -= handle->len;
+    view->event_count -= handle->events.fd >= 0;
     (void)pthread_mutex_unlock(&view->lock);
     free_handle(handle);
+}
+
+SfViewEvents sf_view_events(const SfViewHandle *handle)
+{
+    return handle->events;
+}
+
+int sf_view_write(SfViewHandle *handle, const char *data, size_t len)
+{
+    ssize_t n;
+
+    if (handle->events.fd < 0)
+        return -EBADF;
+    do
+        n = write(handle->events.fd, data, MIN(len, INT_MAX));
+    while (n < 0 && errno == EINTR);
+    return n < 0 ? -errno : (int)n;
+}
+
+unsigned sf_view_poll(const SfViewHandle *handle)
+{
+    /* What procfs says of a file that nobody waits on, and PSI of one without a trigger
+     * (fs/select.c, DEFAULT_POLLMASK). */
+    struct pollfd state = {.fd = handle->events.fd, .events = POLLIN | POLLPRI | POLLOUT};
+
+    if (handle->events.fd < 0 || poll(&state, 1, 0) < 0)
+        return POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
+    return (unsigned)(unsigned short)state.revents;
+}
+
+int sf_view_truncate(SfView *view, uint64_t inode)
+{
+    Place place;
+
+    if (!sf_view_place(view, inode, &place))
+        return -ENOENT;
+    const SfProvider *provider = place.below ? NULL : sf_view_provider(place.node);
+    return provider && provider->ops->open_events ? 0 : -EPERM;
 }

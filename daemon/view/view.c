@@ -25,11 +25,9 @@ static bool file_is_shown(SfContainer *container, const SfProvider *provider, mo
 
     if (!sf_policy_shows(sf_container_policy(container), provider->path))
         return false;
-    if (sf_host_file_mode(sf_container_host(container), provider->path, &mode) < 0)
-        return false; /* not in this kernel, so not in a container either */
-    if (provider->ops->available && !provider->ops->available(container))
+    if (!sf_provider_shown(provider, container, &mode))
         return false;
-    *ret_mode = (provider->ops->render ? S_IFREG : S_IFDIR) | (mode & 0777);
+    *ret_mode = (provider->ops->render ? S_IFREG : S_IFDIR) | mode;
     return true;
 }
 
@@ -266,6 +264,7 @@ static void fill_file_info(SfView *view, unsigned node, SfViewFileInfo *ret_info
                                  .source = provider->ops->source,
                                  .mode = view->nodes[node].mode & 0777,
                                  .directory = view->nodes[node].host_directory,
+                                 .writable = provider->ops->open_events != NULL,
                                  .covered = is_covered(view, node)};
     if (!stats)
         return;

@@ -22,6 +22,8 @@ typedef struct SfView SfView;
 #define SF_VIEW_BELOW (1ull << 32)
 /* Open files a view has at most (ENFILE past it), so that a container cannot grow the daemon. */
 #define SF_VIEW_MAX_HANDLES 4096
+/* Of these, files that can be written to (ENFILE past it): each may cost the kernel a trigger. */
+#define SF_VIEW_MAX_EVENTS 64
 /* Latency classes: class n counts opens that took less than 2^n microseconds; the last one takes
  * the rest. */
 #define SF_VIEW_LATENCY_CLASSES 20
@@ -43,8 +45,8 @@ int sf_view_read_link(SfView *view, uint64_t inode, char *buffer, size_t size) S
 
 /* An open file: a text of one moment; an open directory: its entries of one moment. */
 typedef struct SfViewHandle SfViewHandle;
-/* Renders. -EACCES for anything but reading, -EISDIR, -ENFILE, or what the provider says. The
- * caller releases. */
+/* Renders. -EACCES for writing where the provider takes nothing, -EISDIR, -ENFILE, or what the
+ * provider says. The caller releases. */
 int sf_view_open(SfView *view, uint64_t inode, int flags, SfViewHandle **ret_handle) SF_WARN_UNUSED;
 /* At most size bytes at offset, empty at the end: a slice borrowed until the handle's next read. A
  * reader that comes back to offset 0 gets a new text, as from procfs (fs/seq_file.c): top(1) keeps
@@ -53,6 +55,21 @@ int sf_view_open(SfView *view, uint64_t inode, int flags, SfViewHandle **ret_han
 int sf_view_read(SfView *view, SfViewHandle *handle, uint64_t offset, size_t size, bool for_cache,
                  SfSlice *ret_slice) SF_WARN_UNUSED;
 void sf_view_release(SfView *view, SfViewHandle *handle);
+
+/* What a file that was opened for writing waits on. */
+typedef struct SfViewEvents {
+    int fd;      /* borrowed from the handle; -1: it was not opened for writing */
+    uint64_t id; /* never used again */
+} SfViewEvents;
+SfViewEvents sf_view_events(const SfViewHandle *handle);
+/* Hands what a process writes to the kernel's file behind it: bytes taken, or negative errno, the
+ * kernel's own. -EBADF where the handle is not for writing. */
+int sf_view_write(SfViewHandle *handle, const char *data, size_t len) SF_WARN_UNUSED;
+/* poll(2) events of this moment, as the kernel's file has them; what it tells once it tells here.
+ */
+unsigned sf_view_poll(const SfViewHandle *handle);
+/* Whether a file takes a truncation (and forgets it, as procfs): 0, -EPERM, -ENOENT. */
+int sf_view_truncate(SfView *view, uint64_t inode) SF_WARN_UNUSED;
 
 /* Lists. -ENOTDIR, else as sf_view_open(). */
 int sf_view_open_directory(SfView *view, uint64_t inode, SfViewHandle **ret_handle) SF_WARN_UNUSED;
@@ -74,6 +91,7 @@ typedef struct SfViewFileInfo {
     const char *source; /* borrowed, constant */
     unsigned mode;
     bool directory; /* opens and latency are those of all files below it */
+    bool writable;  /* takes writes, by its mode */
     bool covered;   /* below a directory of the view that is bound as a whole */
     uint64_t opens;
     uint64_t errors;

@@ -32,9 +32,10 @@ struct SfView {
     _Atomic int refs;
     SfContainer *container; /* owned reference */
     struct timespec made;   /* wall clock: what stat(2) gives as times */
-    pthread_mutex_t lock;   /* protects the open files: the next two; held for list work only */
+    pthread_mutex_t lock;   /* protects the open files: the next three; held for list work only */
     GQueue open_files; /* SfViewHandle.link: a connection may end before its files are released */
     uint64_t handle_bytes;
+    unsigned event_count; /* open files that can be written to; protected by lock */
     unsigned node_count;
     Node nodes[]; /* by index in the shared tree */
 };

@@ -142,21 +142,14 @@ static bool scenario_open(Scenario *s, const char *scenarios, SfText *report)
     return r == 0;
 }
 
-/* As daemon/view decides it: the host has the file, and the provider gives it to this container. */
-static bool is_shown(const Scenario *s, const SfProvider *provider)
-{
-    unsigned mode;
-    return sf_host_file_mode(s->host, provider->path, &mode) == 0 &&
-           (!provider->ops->available || provider->ops->available(s->container));
-}
-
 static bool render_all(const Scenario *s, Texts *texts, SfText *report)
 {
     bool ok = true;
     g_assert(sf_provider_count() <= MAX_PROVIDERS);
     for (unsigned i = 0; i < sf_provider_count(); i++) {
         const SfProvider *provider = sf_provider_get(i);
-        if (!is_shown(s, provider))
+        unsigned mode;
+        if (!sf_provider_shown(provider, s->container, &mode))
             continue;
         unsigned n = texts->count++;
         texts->names[n] = provider->name;

@@ -59,7 +59,8 @@ same_mount_namespace() {
     [ "$(readlink "/proc/$pid/ns/mnt")" = "$(readlink /proc/1/ns/mnt)" ]
 }
 
-# The unit's CapabilityBoundingSet: DAC_READ_SEARCH (2), SYS_PTRACE (19), SYS_ADMIN (21)
+# The unit's CapabilityBoundingSet: DAC_OVERRIDE (1), DAC_READ_SEARCH (2), SYS_PTRACE (19), SYS_ADMIN (21),
+# SYS_RESOURCE (24)
 few_capabilities() {
     local key value pid bound=
     pid=$(service MainPID)
@@ -70,7 +71,7 @@ few_capabilities() {
         esac
     done <"/proc/$pid/status"
     echo "CapBnd: $bound"
-    [ $((16#$bound & ~0x280004)) = 0 ]
+    [ $((16#$bound & ~0x1280006)) = 0 ]
 }
 
 reload_keeps_process() {
