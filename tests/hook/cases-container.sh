@@ -4,9 +4,15 @@
 #
 # Real containers: what they see through their view, with every engine, stage and namespace setting.
 
-VIEW_FILES='/proc/meminfo /proc/cpuinfo /proc/stat /proc/uptime /proc/loadavg /proc/swaps
-/sys/devices/system/cpu/online /sys/devices/system/cpu/present /sys/devices/system/cpu/offline'
-VIEW_FILES=${VIEW_FILES//$'\n'/ }
+VIEW_FILES='/sys/devices/system/cpu/online /sys/devices/system/cpu/present /sys/devices/system/cpu/offline'
+for name in meminfo cpuinfo stat uptime loadavg swaps diskstats partitions vmstat zoneinfo buddyinfo pagetypeinfo slabinfo \
+    interrupts softirqs schedstat; do
+    [ ! -e "/proc/$name" ] || VIEW_FILES+=" /proc/$name"
+done
+# Not on v1; on a hybrid host they are there where engines use the unified tree too.
+for name in cpu memory io irq; do
+    ! on_v2 || [ ! -e "/proc/pressure/$name" ] || VIEW_FILES+=" /proc/pressure/$name"
+done
 VIEW_TREES='/sys/devices/system/cpu /sys/devices/system/node'
 
 # Printed by the container's own shell and programs.
@@ -78,6 +84,7 @@ check_inside() { # ENGINE ID
     # busybox cat uses sendfile(2), which the kernel serves from the page cache, unlike grep's read(2).
     check_eq 'files that cat reads other than grep' "$(value_of short "$text")" ''
     note "busybox nproc (sched_getaffinity, no view): $(value_of nproc "$text")"
+    # A pressure file takes what the kernel takes.
     check_eq 'files that could be written' "$(value_of written "$text")" ''
     check_eq 'free, uptime, top' "$(value_of programs "$text")" ok
 }
@@ -285,6 +292,45 @@ case_without_daemon() { # ENGINE
     ! container_run "$1" "annotated-$1" || fail 'the container with the annotation started'
 }
 
+# What a program that reads its own cgroup finds there, although the parent allows less.
+case_cgroup_files() { # ENGINE
+    local id="files-$1" memory=/sys/fs/cgroup/memory/memory.limit_in_bytes pids=/sys/fs/cgroup/pids/pids.max
+    local quota='/sys/fs/cgroup/cpu/cpu.cfs_quota_us /sys/fs/cgroup/cpu/cpu.cfs_period_us' text
+    if on_v2; then
+        memory=/sys/fs/cgroup/memory.max pids=/sys/fs/cgroup/pids.max quota=/sys/fs/cgroup/cpu.max
+    fi
+    bundle_defaults
+    B_CGROUP=$TAG/pod-$1/$id B_CGROUP_MOUNT=1
+    cgroup_make "$TAG/pod-$1"
+    set_memory "$TAG/pod-$1" $((96 << 20))
+    container_run "$1" "$id" || fail "$(cat "$WORK/log/$id")" || return
+    text=$(container_exec "$1" "$id" "cat $memory $quota; echo own=\$(cat $pids); (echo 1 >$memory) 2>&1
+        cat /proc/self/mountinfo | grep -c '/sys/fs/cgroup/.* - fuse.sysfsd'")
+    check_eq 'the memory limit' "$(sed -n 1p <<<"$text")" $((96 << 20))
+    check_match 'the quota' "$(tr '\n' ' ' <<<"$text")" '150000 100000 '
+    check_match 'a write to a limit' "$text" 'Read-only file system'
+    check_range 'files of cgroups attached' "$(tail -n 1 <<<"$text")" 5 7
+    set_memory "$TAG/pod-$1" $((64 << 20))
+    check_eq 'the memory limit after the parent was lowered' "$(inside "$id" "$memory")" $((64 << 20))
+    "$BINDIR/sysfs-ctl" --runtime-dir "$WORK/run" detach "$id" >"$WORK/log/detach" 2>&1 || fail "detach: $(cat "$WORK/log/detach")"
+    check_eq 'the own limit, without a view' "$(inside "$id" "$memory")" $((256 << 20))
+    container_delete "$1" "$id"
+    cgroup_remove "$TAG/pod-$1"
+}
+
+# A trigger of the container's own pressure, armed from inside.
+case_pressure_trigger() { # ENGINE
+    local id="trigger-$1" text
+    bundle_defaults
+    B_USERNS=1
+    container_run "$1" "$id" || fail "$(cat "$WORK/log/$id")" || return
+    text=$(container_exec "$1" "$id" 'exec 3<>/proc/pressure/memory && echo "some 150000 1000000" >&3 && echo armed
+        (echo 1 >/proc/pressure/cpu) 2>&1; grep -c avg10 /proc/pressure/cpu')
+    check_match 'the trigger' "$text" '^armed'
+    check_match 'a trigger that is none' "$text" 'Invalid argument'
+    check_range 'lines of cpu pressure' "$(tail -n 1 <<<"$text")" 1 2
+}
+
 container_cases() {
     local engine userns stage name
     for engine in $ENGINES; do
@@ -297,10 +343,12 @@ container_cases() {
         done
         engine_case "$engine" "$engine-createContainer-userns-required" \
             case_userns_create_container_says_so "$engine"
-        for name in limit_lowered parent_limit two_at_once init_name mlocked_tmpfs monotonic disabled \
+        for name in limit_lowered parent_limit cgroup_files two_at_once init_name mlocked_tmpfs monotonic disabled \
             annotations unknown_annotation without_daemon; do
             engine_case "$engine" "$engine-${name//_/-}" "case_$name" "$engine"
         done
+        # v1 has no pressure of a cgroup.
+        ! on_v2 || engine_case "$engine" "$engine-pressure-trigger" case_pressure_trigger "$engine"
     done
 }
 

@@ -240,7 +240,7 @@ json_args() { # WORD...: a JSON array of strings without characters to be quoted
 bundle_defaults() {
     B_INIT='["/bin/sleep","1000"]' B_STAGE=createRuntime B_HOOK_ARGS=() B_USERNS=0
     B_MEMORY=$((256 << 20)) B_QUOTA=150000 B_CGROUP='' B_ANNOTATIONS='{}' B_ROOTFS=$WORK/rootfs
-    B_RUNTIME_DIR=$WORK/run B_CPUS=''
+    B_RUNTIME_DIR=$WORK/run B_CPUS='' B_CGROUP_MOUNT=0
 }
 
 hook_json() { # STAGE
@@ -250,11 +250,15 @@ hook_json() { # STAGE
 }
 
 write_bundle() { # ID
-    local user='' maps='' cpus='' dir=$WORK/bundles/$1
+    local user='' maps='' cpus='' cgroup_mount='' dir=$WORK/bundles/$1
     mkdir -p "$dir"
     [ -z "$B_CPUS" ] || cpus=",\"cpus\":\"$B_CPUS\""
+    if [ "$B_CGROUP_MOUNT" = 1 ]; then
+        user=',{"type":"cgroup"}'
+        cgroup_mount=',{"destination":"/sys/fs/cgroup","type":"cgroup","source":"cgroup","options":["nosuid","ro"]}'
+    fi
     if [ "$B_USERNS" = 1 ]; then
-        user=',{"type":"user"}'
+        user+=',{"type":"user"}'
         maps='"uidMappings":[{"containerID":0,"hostID":100000,"size":65536}],
               "gidMappings":[{"containerID":0,"hostID":100000,"size":65536}],'
     fi
@@ -272,7 +276,7 @@ write_bundle() { # ID
   "mounts": [
     {"destination": "/proc", "type": "proc", "source": "proc"},
     {"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "mode=755"]},
-    {"destination": "/sys", "type": "sysfs", "source": "sysfs", "options": ["nosuid", "ro"]},
+    {"destination": "/sys", "type": "sysfs", "source": "sysfs", "options": ["nosuid", "ro"]}$cgroup_mount,
     {"destination": "/tmp", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid"]}
   ],
   "hooks": {
