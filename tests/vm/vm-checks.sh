@@ -5,7 +5,7 @@
 #
 # Usage: vm-checks.sh DIR
 #
-# DIR holds stage.tar (the installed tree) and hook/ (the hook suite). Prints TAP; exit 1 when a
+# DIR holds stage.tar (the installed tree), hook/ and peers/ (suites) and DIFFERENCES.md. Prints TAP; exit 1 when a
 # test failed. A fork costs about 30 times what it costs on the host: as few as can be.
 set -u
 
@@ -110,24 +110,41 @@ unit_checks() {
     check "unit: comes back after SIGKILL" comes_back_after_kill
 }
 
-# The suite's lines, numbered anew.
-hook_checks() {
-    local line before=$failed
+# suite_checks NAME COMMAND...: a suite's lines, numbered anew
+suite_checks() {
+    local line name=$1 before=$failed
+    shift
     while IFS= read -r line; do
         case $line in
         "ok "[0-9]*" - "*)
             tests=$((tests + 1))
-            echo "ok $tests - hook: ${line#* - }"
+            echo "ok $tests - $name: ${line#* - }"
             ;;
-        "not ok "[0-9]*" - "*) result 1 "hook: ${line#* - }" ;;
+        "not ok "[0-9]*" - "*) result 1 "$name: ${line#* - }" ;;
         1..*) ;;
         *) echo "# ${line#\# }" ;;
         esac
-    done < <("$share/hook/run-hook-tests.sh" --bindir "$bin" 2>&1)
+    done < <("$@" 2>&1)
     wait $!
     local status=$?
     # A suite that broke off has no line that says so.
-    [ $status = 0 ] || [ "$failed" != "$before" ] || result 1 "hook: the suite ended with status $status"
+    [ $status = 0 ] || [ "$failed" != "$before" ] || result 1 "$name: the suite ended with status $status"
+}
+
+hook_checks() {
+    suite_checks hook "$share/hook/run-hook-tests.sh" --bindir "$bin"
+}
+
+# With swap, which the host of scripts/test need not have.
+peers_checks() {
+    local swap=/var/tmp/sysfsd-swap
+    check "peers: swap for them" swap_on $swap
+    suite_checks peers env SYSFSD_TEST_TABLE="$share/DIFFERENCES.md" "$share/peers/run-peers-tests.sh" --bindir "$bin"
+    check "peers: swap off" swapoff $swap
+}
+
+swap_on() {
+    fallocate -l 512M "$1" && chmod 600 "$1" && mkswap "$1" && swapon "$1"
 }
 
 # A busybox image, without a network.
@@ -182,6 +199,7 @@ podman_checks() {
 unit_checks
 podman_checks
 hook_checks
+peers_checks
 check "unit: stops clean and leaves no mount" stops_clean
 echo "1..$tests"
 [ $failed = 0 ]

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# vm-test.sh - the systemd, Podman and hook tests on cgroup v2, in the test machine
+# vm-test.sh - the systemd, Podman, hook and peers tests on cgroup v2, in the test machine
 #
 # Usage: vm-test.sh BUILDDIR
 #
@@ -47,7 +47,7 @@ done
 # One file: the machine reads it in one go, and the modes need not pass through the share.
 tar -C "$dir/stage" --owner=0 --group=0 -cf "$dir/share/stage.tar" . || die "tar failed"
 cp "$here/vm-checks.sh" "$dir/share/" || exit 1
-cp -r "$here/../hook" "$dir/share/hook" || exit 1
+cp -r "$here/../hook" "$here/../peers" "$here/../../docs/DIFFERENCES.md" "$dir/share/" || exit 1
 
 # Not by exec: the directory is to be removed.
 "$here/run.sh" -w -c "$cpus" -t "$limit" -v "$dir/share:/mnt/sysfsd" -- \
