@@ -148,7 +148,7 @@ pinned_cpus() {
 snapshot() { # ID FILE
     local pid
     pid=$(container_pid "$1")
-    nsenter -t "$pid" -p python3 "$HERE/compare.py" read "$pid" "$WORK/lxcfs" >"$2" ||
+    timeout 60 nsenter -t "$pid" -p python3 "$HERE/compare.py" read "$pid" "$WORK/lxcfs" >"$2" ||
         fail "cannot read the files of $1"
 }
 
@@ -206,7 +206,7 @@ take_snapshots() {
 
 # The comparison's lines, numbered on.
 compare_cases() {
-    local line
+    local line before=$FAILED
     while IFS= read -r line; do
         case $line in
         "ok - "*)
@@ -221,7 +221,10 @@ compare_cases() {
         esac
     done < <(python3 "$HERE/compare.py" check "$TABLE" "$(conditions)" \
         plain="$WORK/plain.1" plain="$WORK/plain.2" pinned="$WORK/pinned.1" 2>&1)
-    wait $!
+    wait $! || [ "$FAILED" != "$before" ] || {
+        FAILED=$((FAILED + 1)) NUMBER=$((NUMBER + 1))
+        echo "not ok $NUMBER - the comparison itself"
+    }
 }
 
 cleanup_all() {
@@ -249,5 +252,5 @@ lxcfs_start || {
     exit 1
 }
 run_case 'both look at two containers' take_snapshots
-[ "$FAILED" != 0 ] || compare_cases
+[ "$PASSED" = 0 ] || compare_cases
 finish

@@ -121,6 +121,7 @@ suite_checks() {
             echo "ok $tests - $name: ${line#* - }"
             ;;
         "not ok "[0-9]*" - "*) result 1 "$name: ${line#* - }" ;;
+        1..0*) result 1 "$name: $line" ;;
         1..*) ;;
         *) echo "# ${line#\# }" ;;
         esac
