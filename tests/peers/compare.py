@@ -205,13 +205,10 @@ class Line:
         self.units = tolerance(path, key)
         self.agrees = same(theirs, ours, self.units)
 
-    def is_hosts(self):
-        """Whether lxcfs shows the host's: a machine at work is not still, so about that number."""
-        units = max((abs(v) for v in self.host if isinstance(v, float)), default=0) / 10 + 8
-        return same(self.theirs, self.host, units)
-
-    def host_is_ours(self):
-        return same(self.host[0], self.ours, self.units)
+    def is_hosts(self, value):
+        """Whether `value` is the host's number: about that, for a machine at work is not still."""
+        units = max((abs(v) for v in self.host if isinstance(v, float)), default=0) / 10 + self.units
+        return same(value, self.host, units)
 
     def __str__(self):
         def show(value):
@@ -284,26 +281,32 @@ class Row:
     def pattern(self, path, name, key):
         if not self.applies or path != self.path or self.containers and name not in self.containers:
             return None
-        return next((pattern for pattern in self.patterns if fnmatchcase(key, pattern)), None)
+        # A pattern for numbers is none for how they are printed.
+        patterns = [pattern for pattern in self.patterns if key.endswith("(layout)") <= pattern.endswith("(layout)")]
+        return next((pattern for pattern in patterns if fnmatchcase(key, pattern)), None)
 
     def contradicts(self, line):
-        """A cell that says 0 or host's is checked; other words are for people."""
-        for words, values in ((self.theirs, (line.theirs,)), (self.ours, line.ours)):
-            if words == "0" and any(value != 0 for value in values):
-                return "the table says 0"
-            if words == "no line" and any(value is not None for value in values):
-                return "the table says no line"
-        if self.theirs == "the host's" and not line.is_hosts():
+        """A cell that says 0, no line or host's is checked; other words are for people."""
+        claims = {"0": (0,), "no line": (None,)}
+        if self.ours in claims and any(value not in claims[self.ours] for value in line.ours):
+            return "the table says that sysfsd shows %s" % self.ours
+        if line.agrees:
+            return None
+        if self.theirs in claims and line.theirs not in claims[self.theirs]:
+            return "the table says that lxcfs shows %s" % self.theirs
+        if self.theirs == "the host's" and not line.is_hosts(line.theirs):
             return "the table says that lxcfs shows the host's"
         return None
 
     def meets(self, pattern, line):
         """Notes a line this row is for."""
-        # Where the host itself has what we show, the host's passed on is no difference.
-        if self.chance or self.theirs.startswith("the host's") and line.host_is_ours():
+        # Where the host itself has 0, so may the container, and the host's passed on is no difference.
+        hosts = self.theirs.startswith("the host's")
+        if self.chance or hosts and line.host[0] == 0:
             return
         self.met.add(pattern)
-        if not line.agrees:
+        # What we show may be another reading of the host's than lxcfs's: no difference either.
+        if not line.agrees and not (hosts and line.is_hosts(line.ours[0])):
             self.used.add(pattern)
 
     def stale(self):
@@ -333,7 +336,7 @@ def judge(line, name, rows):
         pattern = row.pattern(line.path, name, line.key)
         if pattern is not None:
             row.meets(pattern, line)
-            return None if line.agrees else row.contradicts(line)
+            return row.contradicts(line)
     return None if line.agrees else "not in the table"
 
 
