@@ -24,7 +24,6 @@ FILES = (
     "/proc/meminfo", "/proc/cpuinfo", "/proc/stat", "/proc/uptime", "/proc/loadavg", "/proc/swaps",
     "/proc/diskstats", "/sys/devices/system/cpu/online",
 )
-OPTIONAL = ("/proc/diskstats",)  # compared when the view has it
 
 # What the two readers may differ by although they mean the same: file, key, units of that line. Other
 # numbers have to be equal, or between two readings of ours.
@@ -250,7 +249,7 @@ def compare(containers):
     for name, snapshots in containers.items():
         for path in FILES:
             texts = [snapshot[path] for snapshot in snapshots if path in snapshot]
-            if len(texts) != len(snapshots) and path not in OPTIONAL:
+            if len(texts) != len(snapshots):
                 sys.exit("%s of the %s container is no view" % (path, name))
             sets = [list(lines_of(path, text)) for text in texts]
             # The last: at the first the container may still be at work.
