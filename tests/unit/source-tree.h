@@ -49,7 +49,8 @@ static inline void tree_write(const Tree *tree, const char *path, const char *te
 {
     char full[1024], dir[1024];
 
-    (void)snprintf(dir, sizeof(dir), "%s", path);
+    int n = snprintf(dir, sizeof(dir), "%s", path);
+    assert_true(n >= 0 && (size_t)n < sizeof(dir));
     char *slash = strrchr(dir, '/');
     if (slash) {
         *slash = '\0';
