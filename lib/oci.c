@@ -14,6 +14,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "lib/base/id.h"
 #include "lib/base/io.h"
@@ -325,6 +326,19 @@ int sf_oci_config_parse(const char *text, size_t len, SfOciState *state, char *e
     return 0;
 }
 
+/* Only a regular file: to open a FIFO takes as long as nobody writes to it, whatever the hook's
+ * timeout. */
+static int read_config(int bundle_fd, char **ret_text, size_t *ret_len)
+{
+    struct stat st;
+    SF_CLEANUP_FD int fd = openat(bundle_fd, "config.json", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return -errno;
+    if (!S_ISREG(st.st_mode))
+        return -EINVAL;
+    return sf_read_alloc_fd(fd, SF_OCI_CONFIG_MAX, ret_text, ret_len);
+}
+
 int sf_oci_config_read(SfOciState *state, char *error, size_t error_size)
 {
     if (!state->bundle) {
@@ -334,8 +348,7 @@ int sf_oci_config_read(SfOciState *state, char *error, size_t error_size)
     SF_CLEANUP_FREE char *text = NULL;
     size_t len = 0;
     SF_CLEANUP_FD int dir_fd = open(state->bundle, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    int r = dir_fd < 0 ? -errno
-                       : sf_read_alloc_at(dir_fd, "config.json", SF_OCI_CONFIG_MAX, &text, &len);
+    int r = dir_fd < 0 ? -errno : read_config(dir_fd, &text, &len);
     if (r < 0) {
         (void)snprintf(error, error_size, "%s/config.json: %s", state->bundle, strerrordesc_np(-r));
         return r;

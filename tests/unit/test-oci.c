@@ -178,6 +178,13 @@ static void test_config_read(void **state)
     assert_int_equal(sf_oci_config_read(&s, error, sizeof(error)), 0);
     (void)snprintf(text, sizeof(text), "%s/r", dir);
     assert_string_equal(s.rootfs, text);
+    assert_int_equal(unlink(path), 0);
+    /* To open it for reading would take until somebody writes. */
+    assert_int_equal(mkfifo(path, 0600), 0);
+    (void)alarm(5);
+    assert_int_equal(sf_oci_config_read(&s, error, sizeof(error)), -EINVAL);
+    (void)alarm(0);
+    assert_non_null(strstr(error, path));
     sf_oci_state_clear(&s);
     assert_int_equal(unlink(path), 0);
     assert_int_equal(rmdir(dir), 0);
