@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#include "daemon/view/view.h"
 #include "lib/base/number.h"
 
 #define CONFIG_ERROR g_quark_from_static_string("sysfsd-config")
@@ -74,7 +75,13 @@ static bool apply_cpu(SfConfig *config, const char *value, char *error, size_t e
 
 static bool apply_views(SfConfig *config, const char *value, char *error, size_t error_size)
 {
-    return sf_policy_apply(&config->defaults, "io.sysfsd.views", value, error, error_size) >= 0;
+    if (sf_policy_apply(&config->defaults, "io.sysfsd.views", value, error, error_size) < 0)
+        return false;
+    const SfViewRule *idle = sf_view_idle_rule(&config->defaults, 0);
+    if (idle)
+        (void)g_snprintf(error, error_size, "%c%s: no file of a view is there",
+                         idle->show ? '+' : '-', idle->path);
+    return !idle;
 }
 
 static const struct {

@@ -255,6 +255,7 @@ void sf_registry_configure(SfRegistry *registry, const SfPolicy *defaults, unsig
 
 static int apply_annotations(const json_t *annotations, SfPolicy *policy, SfControlError *error)
 {
+    const unsigned configured = policy->rule_count;
     const char *key;
     json_t *value;
     char sentence[512];
@@ -266,6 +267,12 @@ static int apply_annotations(const json_t *annotations, SfPolicy *policy, SfCont
         if (sf_policy_apply(policy, key, json_string_value(value), sentence, sizeof(sentence)) < 0)
             return sf_fail_parameter(error, key, "%s", sentence);
     }
+    /* Rules of the configuration were looked at when it was read. */
+    const SfViewRule *idle = sf_view_idle_rule(policy, configured);
+    if (idle)
+        return sf_fail_parameter(error, "io.sysfsd.views",
+                                 "annotation io.sysfsd.views=%c%s: no file of a view is there",
+                                 idle->show ? '+' : '-', idle->path);
     return 0;
 }
 

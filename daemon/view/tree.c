@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "daemon/provider/provider.h"
+#include "daemon/view/view.h"
 
 int sf_tree_child(const SfTree *tree, unsigned parent, const char *name, size_t name_len)
 {
@@ -45,6 +46,27 @@ static void add_path(SfTree *tree, const char *path, int provider)
         at = (unsigned)child;
     }
     tree->nodes[at].provider = provider;
+}
+
+static bool is_followed(const SfViewRule *rule)
+{
+    size_t len = strlen(rule->path);
+
+    for (unsigned i = 0; i < sf_provider_count(); i++) {
+        const char *path = sf_provider_get(i)->path;
+        if (strncmp(path, rule->path, len) == 0 && (path[len] == '\0' || path[len] == '/'))
+            return true;
+    }
+    return false;
+}
+
+const SfViewRule *sf_view_idle_rule(const SfPolicy *policy, unsigned from)
+{
+    for (unsigned i = from; i < policy->rule_count; i++) {
+        if (!is_followed(&policy->rules[i]))
+            return &policy->rules[i];
+    }
+    return NULL;
 }
 
 static SfTree *the_tree; /* written once, under pthread_once() */

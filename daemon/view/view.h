@@ -28,6 +28,10 @@ typedef struct SfView SfView;
  * the rest. */
 #define SF_VIEW_LATENCY_CLASSES 20
 
+/* The first rule of a policy from number `from` on that no file of any view follows, because it
+ * names neither one nor a directory above one; NULL: there is none. Borrowed from the policy. */
+const SfViewRule *sf_view_idle_rule(const SfPolicy *policy, unsigned from);
+
 /* Takes a reference to the container. Decides by policy, by what the kernel has and by the
  * providers' conditions which files there are. */
 int sf_view_new(SfContainer *container, SfView **ret_view) SF_WARN_UNUSED;

@@ -101,6 +101,11 @@ static void test_bad_input_changes_nothing(void **state)
                    "io.sysfsd.colour");
     assert_refused(world, "c1", pid, "{\"io.sysfsd.cpu\": \"many\"}", "InvalidParameter", "many");
     assert_refused(world, "c1", pid, "{\"io.sysfsd.cpu\": 1}", "InvalidParameter", "io.sysfsd.cpu");
+    assert_refused(world, "c1", pid, "{\"io.sysfsd.views\": \"-/proc,+/proc/statt\"}",
+                   "InvalidParameter", "io.sysfsd.views=+/proc/statt");
+    /* A directory is bound as a whole: nothing below it can be left out alone. */
+    assert_refused(world, "c1", pid, "{\"io.sysfsd.views\": \"-/sys/devices/system/cpu/cpu0\"}",
+                   "InvalidParameter", "cpu0");
     assert_add(world, "c1", pid);
     assert_refused(world, "c1", pid, NULL, "AlreadyRegistered", "c1");
     pid_t gone = start_process(world, "/c2", 2);
