@@ -121,7 +121,8 @@ SfCtlExit sf_ctl_call(const SfCtl *ctl, const char *method, json_t *parameters, 
 static bool is_pid_form(const char *name)
 {
     uint64_t pid;
-    return strncmp(name, "pid:", 4) == 0 && sf_slice_u64(sf_slice_str(name + 4), &pid) == 0;
+    return strncmp(name, "pid:", 4) == 0 && sf_slice_u64(sf_slice_str(name + 4), &pid) == 0 &&
+           pid > 0;
 }
 
 SfCtlExit sf_ctl_find(const SfCtl *ctl, const char *name, json_t **ret_container)

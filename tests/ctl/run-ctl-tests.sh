@@ -244,6 +244,7 @@ check "not an ID" exits 3 inspect ../web-1
 check "pid:N of no container" exits 3 inspect pid:1
 check "pid:N of no process" exits 3 inspect pid:4194303
 check "pid:N where N is no number" exits 3 inspect pid:12x
+check "pid:N where N is no process's" exits 3 inspect pid:0
 check "no such container: cat" exits 3 cat nope /proc/meminfo
 check "no such container: diff" exits 3 diff nope
 check "no such container: detach" exits 3 detach nope
