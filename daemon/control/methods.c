@@ -172,7 +172,11 @@ static void method_register(SfCall *call, const json_t *parameters)
     SfControlError error = {0};
     SfEntry *entry;
 
-    if (register_container(call, parameters, &entry, &error) < 0) {
+    /* A hook that has given up has let its container start without a view: one that is made
+     * afterwards would be bound nowhere, and keep the ID taken. */
+    if (sf_call_abandoned(call))
+        (void)sf_fail_errno(&error, -ECANCELED, "the caller has gone");
+    if (error.name || register_container(call, parameters, &entry, &error) < 0) {
         g_info("registration refused: %s",
                json_string_value(json_object_get(error.details, "message")));
         fail(call, &error);

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <glib-unix.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -196,6 +197,19 @@ SfControl *sf_call_control(const SfCall *call)
 int sf_call_fd(const SfCall *call)
 {
     return call->fd;
+}
+
+bool sf_call_abandoned(const SfCall *call)
+{
+    const Client *client = find_client(call->control, call->client);
+
+    if (call->oneway)
+        return false;
+    if (!client)
+        return true;
+    /* net/unix/af_unix.c: POLLHUP when both directions are shut down, POLLRDHUP for one. */
+    struct pollfd item = {.fd = client->fd};
+    return poll(&item, 1, 0) == 1 && (item.revents & POLLHUP);
 }
 
 static void begin_call(Client *client, const json_t *message)

@@ -37,3 +37,6 @@ void sf_call_fail(SfCall *call, const char *interface, SfControlError *error);
 SfControl *sf_call_control(const SfCall *call);
 /* The fd that came along; -1: none. Borrowed. */
 int sf_call_fd(const SfCall *call);
+/* Whether the peer that called has closed its socket, so that nobody takes the answer; false for a
+ * call that wants none, and for a peer that will only send no more. */
+bool sf_call_abandoned(const SfCall *call);

@@ -395,6 +395,34 @@ static void test_peer_goes_away(void **state)
     wait_until_alone(service);
 }
 
+/* As a hook whose time was over before we came to read: no view may be made that it does not bind.
+ */
+static void test_register_of_one_who_has_gone(void **state)
+{
+    Service *service = *state;
+    pid_t pid = start_process(&service->world, "/slice/c1", 1);
+    g_autofree char *text = g_strdup_printf(
+        "{\"method\":\"" CONTROL "Register\",\"parameters\":{\"id\":\"c1\",\"pid\":%d}}", (int)pid);
+    int fd = connect_peer(service);
+
+    send_text(fd, text);
+    (void)close(fd);
+    run_for(50);
+    assert_int_equal(sf_registry_count(service->world.registry), 0);
+    /* One that will only send no more still waits. */
+    fd = connect_peer(service);
+    send_text(fd, text);
+    assert_int_equal(shutdown(fd, SHUT_WR), 0);
+    json_t *reply = receive(fd);
+    assert_non_null(json_object_get(reply, "parameters"));
+    assert_null(json_object_get(reply, "error"));
+    json_decref(reply);
+    (void)close(fd);
+    assert_int_equal(sf_registry_count(service->world.registry), 1);
+    assert_true(sf_registry_unregister(service->world.registry, "c1", "test"));
+    wait_until_alone(service);
+}
+
 static void test_not_a_frame(void **state)
 {
     static const char *const texts[] = {"{", "[]", "null", "\377\376", "{\"a\":1}x", ""};
@@ -607,6 +635,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_order, setup, teardown),
         cmocka_unit_test_setup_teardown(test_half_closed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_peer_goes_away, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_register_of_one_who_has_gone, setup, teardown),
         cmocka_unit_test_setup_teardown(test_not_a_frame, setup, teardown),
         cmocka_unit_test_setup_teardown(test_largest_frame, setup, teardown),
         cmocka_unit_test_setup_teardown(test_too_many_peers, setup, teardown),
