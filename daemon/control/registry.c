@@ -340,6 +340,23 @@ static int complete(SfEntry *entry, const SfRegistration *registration, SfContro
     return 0;
 }
 
+/* What no cgroup tells is shown as on a host that limits nothing: said once, since in the container
+ * nobody can see it. */
+static void tell_missing_cgroups(const SfContainer *container)
+{
+    static const SfController controllers[] = {SF_CONTROLLER_MEMORY, SF_CONTROLLER_CPU,
+                                               SF_CONTROLLER_CPUSET};
+    g_autoptr(GString) names = g_string_new(NULL);
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(controllers); i++) {
+        if (!sf_container_cgroup(container, controllers[i]))
+            g_string_append_printf(names, " %s", sf_controller_name(controllers[i]));
+    }
+    if (names->len > 0)
+        g_warning("no cgroup in sight of these controllers, taken as unlimited:%s, container=%s",
+                  names->str, sf_container_id(container));
+}
+
 int sf_registry_register(SfRegistry *registry, const SfRegistration *registration,
                          SfEntry **ret_entry, SfControlError *error)
 {
@@ -373,6 +390,7 @@ int sf_registry_register(SfRegistry *registry, const SfRegistration *registratio
     g_hash_table_insert(registry->entries, (char *)entry->id, entry);
     g_info("container registered: pid %d, %u files, container=%s", (int)registration->pid,
            sf_view_file_count(entry->view), entry->id);
+    tell_missing_cgroups(container);
     *ret_entry = entry;
     return 0;
 }

@@ -380,6 +380,33 @@ static void test_stop_ends_all(void **state)
     assert_int_equal(runtime_count(world, "containers"), 0);
 }
 
+static char last_warning[512];
+
+static GLogWriterOutput keep_warning(GLogLevelFlags level, const GLogField *fields, gsize count,
+                                     gpointer data)
+{
+    for (gsize i = 0; i < count; i++) {
+        if ((level & G_LOG_LEVEL_WARNING) && strcmp(fields[i].key, "MESSAGE") == 0)
+            (void)g_strlcpy(last_warning, fields[i].value, sizeof(last_warning));
+    }
+    return G_LOG_WRITER_HANDLED;
+}
+
+/* A daemon in a cgroup namespace of its own cannot see the container's. */
+static void test_cgroup_out_of_sight(void **state)
+{
+    ControlWorld *world = *state;
+    pid_t pid = start_process(world, "/c1", 1);
+
+    last_warning[0] = '\0';
+    assert_add(world, "c1", pid);
+    assert_string_equal(last_warning, "");
+    pid = start_process(world, "/c2", 2);
+    put(world, "0::/../c2\n", "proc/%d/cgroup", (int)pid);
+    assert_add(world, "c2", pid);
+    assert_non_null(strstr(last_warning, ": memory cpu cpuset, container=c2"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -391,6 +418,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_removal_of_the_cgroup, setup, teardown),
         cmocka_unit_test_setup_teardown(test_cgroup_of_the_same_name, setup, teardown),
         cmocka_unit_test_setup_teardown(test_cgroup_gone_before_the_watch, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_cgroup_out_of_sight, setup, teardown),
         cmocka_unit_test_setup_teardown(test_leftovers, setup, teardown),
         cmocka_unit_test_setup_teardown(test_runtime_directory_is_one_daemons, setup, teardown),
         cmocka_unit_test_setup_teardown(test_names, setup, teardown),
@@ -399,5 +427,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_stop_ends_all, setup, teardown),
     };
 
+    g_log_set_writer_func(keep_warning, NULL, NULL);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
