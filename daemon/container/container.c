@@ -282,8 +282,7 @@ int sf_container_tasks(SfContainer *container, SfTaskCount *ret_count)
     if (container->task_cgroup == NULL)
         return -ENODATA;
     pthread_mutex_lock(&container->tasks_lock);
-    bool fresh = container->tasks_counted &&
-                 sf_sub_sat(now_nsec, container->tasks_at_nsec) < SF_TASK_COUNT_MAX_AGE_NSEC;
+    bool fresh = container->tasks_counted && now_nsec < container->tasks_until_nsec;
     if (fresh)
         count = container->tasks;
     pthread_mutex_unlock(&container->tasks_lock);
@@ -292,10 +291,14 @@ int sf_container_tasks(SfContainer *container, SfTaskCount *ret_count)
         int r = sf_cgroup_count_tasks(container->task_cgroup, container->host, true, &count);
         if (r < 0)
             return r;
+        uint64_t took_nsec = sf_sub_sat(sf_host_boottime_nsec(container->host), now_nsec);
+        uint64_t keep_nsec =
+            MAX(SF_TASK_COUNT_MAX_AGE_NSEC, sf_mul_sat(took_nsec, SF_TASK_COUNT_COST_SHARE));
         pthread_mutex_lock(&container->tasks_lock);
         if (!container->tasks_counted || now_nsec >= container->tasks_at_nsec) {
             container->tasks = count;
             container->tasks_at_nsec = now_nsec;
+            container->tasks_until_nsec = sf_add_sat(now_nsec, keep_nsec);
             container->tasks_counted = true;
         }
         pthread_mutex_unlock(&container->tasks_lock);

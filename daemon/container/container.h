@@ -123,8 +123,11 @@ int sf_container_cpu_times(SfContainer *container, SfCpuTimes *ret_times) SF_WAR
 /* Total CPU time used, as the cgroup says. */
 int sf_container_cpu_usage(SfContainer *container, SfCpuUsage *ret_usage) SF_WARN_UNUSED;
 
-/* Task states, at most SF_TASK_COUNT_MAX_AGE_NSEC old. -ENODATA without a cgroup to count in. */
+/* Task states, at most SF_TASK_COUNT_MAX_AGE_NSEC old, or where that is more
+ * SF_TASK_COUNT_COST_SHARE times what it took to count them: a container of thousands of tasks and
+ * cgroups must not have us count all the time. -ENODATA without a cgroup to count in. */
 #define SF_TASK_COUNT_MAX_AGE_NSEC (100u * 1000 * 1000)
+#define SF_TASK_COUNT_COST_SHARE 10u
 int sf_container_tasks(SfContainer *container, SfTaskCount *ret_count) SF_WARN_UNUSED;
 
 /* Load averages as 11-bit fixed point (FSHIFT, include/linux/sched/loadavg.h); marks the container

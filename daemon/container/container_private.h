@@ -37,9 +37,10 @@ struct SfContainer {
     SfCpuAccount *cpu_account; /* has a lock of its own */
 
     pthread_mutex_t tasks_lock;
-    SfTaskCount tasks;      /* protected by tasks_lock */
-    uint64_t tasks_at_nsec; /* protected by tasks_lock: when the count began */
-    bool tasks_counted;     /* protected by tasks_lock */
+    SfTaskCount tasks;         /* protected by tasks_lock */
+    uint64_t tasks_at_nsec;    /* protected by tasks_lock: when the count began */
+    uint64_t tasks_until_nsec; /* protected by tasks_lock: when they are to be counted anew */
+    bool tasks_counted;        /* protected by tasks_lock */
 
     pthread_mutex_t load_lock;
     SfLoad load;          /* protected by load_lock */

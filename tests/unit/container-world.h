@@ -21,6 +21,7 @@
 typedef struct World {
     Tree tree;
     uint64_t now_nsec;
+    uint64_t look_nsec; /* what passes from one look at the clock to the next */
     SfHost *host;
     SfCgroups *cgroups;
     int pidfd; /* of this process, for which the made-up one stands */
@@ -28,7 +29,11 @@ typedef struct World {
 
 static inline uint64_t test_clock(void *data)
 {
-    return *(uint64_t *)data;
+    World *world = data;
+    uint64_t now_nsec = world->now_nsec;
+
+    world->now_nsec += world->look_nsec;
+    return now_nsec;
 }
 
 static inline void put(World *world, const char *path, const char *text)
@@ -99,7 +104,7 @@ static inline void world_open(World *world)
                              .page_bytes = 4096,
                              .ticks_per_sec = 100,
                              .boottime_nsec = test_clock,
-                             .clock_data = &world->now_nsec};
+                             .clock_data = world};
 
     assert_int_equal(sf_host_open(&options, &world->host), 0);
     assert_int_equal(sf_cgroups_open(world->host, &world->cgroups), 0);

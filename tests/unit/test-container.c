@@ -289,6 +289,19 @@ static void test_tasks_are_kept_a_moment(void **state)
     assert_int_equal(sf_container_tasks(container, &count), 0);
     assert_int_equal(count.total, 2);
     assert_int_equal(count.highest_inner_pid, 7);
+
+    /* A count that takes half a second is not made for every read. */
+    pass(&world, SF_TASK_COUNT_MAX_AGE_NSEC);
+    world.look_nsec = SEC / 2;
+    assert_int_equal(sf_container_tasks(container, &count), 0);
+    world.look_nsec = 0;
+    cg(&world, "slice/pod/c1/deep/er/cgroup.threads", "50\n51\n");
+    pass(&world, 3 * SEC);
+    assert_int_equal(sf_container_tasks(container, &count), 0);
+    assert_int_equal(count.total, 2);
+    pass(&world, 2 * SEC);
+    assert_int_equal(sf_container_tasks(container, &count), 0);
+    assert_int_equal(count.total, 3);
     sf_container_unref(container);
     world_end(&world);
 }
