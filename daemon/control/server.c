@@ -26,12 +26,15 @@
 /* Without fds or memory for another peer, accept(2) is left alone this long: the socket stays
  * readable. */
 #define ACCEPT_PAUSE_MSEC 500
+/* So long a peer is not cut off to make room before those that wait for an answer. */
+#define GRACE_MSEC 1000
 #define LISTEN_BACKLOG 128
 
 typedef struct Client {
     SfControl *control;
     uint64_t number; /* a call remembers it, not the pointer: the client may go first */
     int fd;
+    int64_t heard_usec;                          /* monotonic */
     unsigned in_source, out_source, turn, timer; /* GLib sources; 0: none */
     SfWireBuffer in;
     GString *out;
@@ -107,6 +110,7 @@ static void hear_from(Client *client)
     if (client->timer)
         g_source_remove(client->timer);
     client->timer = g_timeout_add(SF_CONTROL_PATIENCE_MSEC, on_timer, client);
+    client->heard_usec = g_get_monotonic_time();
     (void)g_queue_remove(&client->control->clients, client);
     g_queue_push_tail(&client->control->clients, client);
 }
@@ -368,18 +372,20 @@ static void refuse(int fd)
     (void)sf_close(fd);
 }
 
-/* The longest unheard client makes room, if there is one then one that does not wait for us: a read
+/* Who makes room: the longest unheard of those that do not wait for us, unless it has only just
+ * come or called: it may be a hook among many that wait. Then the longest unheard of all: a read
  * that hangs in the kernel must not keep a registration out. */
 static bool make_room(SfControl *control)
 {
-    GList *link = control->clients.head;
+    GList *oldest = control->clients.head, *link = oldest;
 
+    if (!oldest)
+        return false;
     while (link && ((const Client *)link->data)->busy)
         link = link->next;
-    if (!link)
-        link = control->clients.head;
-    if (!link)
-        return false;
+    if (!link ||
+        g_get_monotonic_time() - ((const Client *)link->data)->heard_usec < GRACE_MSEC * 1000)
+        link = oldest;
     end_client(link->data);
     return true;
 }

@@ -493,6 +493,49 @@ static void test_too_many_peers(void **state)
     wait_until_alone(service);
 }
 
+/* All but one wait for cgroups that do not answer: that one, which has just come, is not the one to
+ * go. */
+static void test_too_many_peers_that_wait(void **state)
+{
+    Service *service = *state;
+    int fds[SF_CONTROL_MAX_CLIENTS - 1];
+    pid_t pid = start_process(&service->world, "/slice/c1", 1);
+    int fd = connect_peer(service);
+
+    json_decref(register_process(fd, "c1", pid));
+    (void)close(fd);
+    /* To open it takes until somebody opens it for writing. */
+    tree_remove(&service->world.tree, "sys/fs/cgroup/slice/c1/memory.current");
+    g_autofree char *fifo =
+        g_build_filename(service->world.tree.root, "sys/fs/cgroup/slice/c1/memory.current", NULL);
+    assert_int_equal(mkfifo(fifo, 0600), 0);
+    for (unsigned i = 0; i < G_N_ELEMENTS(fds); i++) {
+        fds[i] = connect_peer(service);
+        send_text(fds[i], "{\"method\":\"" CONTROL "List\"}");
+        run_until(!g_main_context_iteration(NULL, FALSE));
+    }
+    int hook = connect_peer(service);
+    run_until(!g_main_context_iteration(NULL, FALSE));
+    assert_int_equal(sf_control_clients(service->control), SF_CONTROL_MAX_CLIENTS);
+    int late = connect_peer(service);
+    run_until(!g_main_context_iteration(NULL, FALSE));
+    bool first_went = is_closed(fds[0]), hook_went = is_closed(hook);
+
+    int writer = open(fifo, O_WRONLY | O_CLOEXEC);
+    assert_true(writer >= 0);
+    tree_remove(&service->world.tree, "sys/fs/cgroup/slice/c1/memory.current");
+    (void)close(writer);
+    assert_true(first_went);
+    assert_false(hook_went);
+    json_decref(call_ok(hook, SERVICE "GetInfo", "{}"));
+    for (unsigned i = 0; i < G_N_ELEMENTS(fds); i++)
+        (void)close(fds[i]);
+    (void)close(hook);
+    (void)close(late);
+    run_until(sf_control_clients(service->control) == 0);
+    assert_true(sf_registry_unregister(service->world.registry, "c1", "test"));
+}
+
 /* Sends calls until no more are taken, and reads no reply. Returns how many were. */
 static unsigned be_deaf(int fd)
 {
@@ -639,6 +682,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_not_a_frame, setup, teardown),
         cmocka_unit_test_setup_teardown(test_largest_frame, setup, teardown),
         cmocka_unit_test_setup_teardown(test_too_many_peers, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_too_many_peers_that_wait, setup, teardown),
         cmocka_unit_test_setup_teardown(test_slow_reader, setup, teardown),
         cmocka_unit_test_setup_teardown(test_patience, setup, teardown),
         cmocka_unit_test_setup_teardown(test_flood, setup, teardown),
