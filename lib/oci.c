@@ -22,6 +22,15 @@
 
 #define ANNOTATION_PREFIX "io.sysfsd."
 
+/* What the values of the last two may be is the daemon's to say. */
+static const char *const annotation_keys[] = {
+    ANNOTATION_PREFIX "enable",
+    ANNOTATION_PREFIX "required",
+    ANNOTATION_PREFIX "cpu",
+    ANNOTATION_PREFIX "views",
+};
+#define ANNOTATION_KEYS (sizeof(annotation_keys) / sizeof(annotation_keys[0]))
+
 void sf_oci_state_clear(SfOciState *state)
 {
     for (size_t i = 0; i < state->annotation_count; i++) {
@@ -167,12 +176,25 @@ static bool has_annotation(const SfOciState *state, const char *key)
     return false;
 }
 
+static bool is_known(const char *key)
+{
+    for (size_t i = 0; i < ANNOTATION_KEYS; i++)
+        if (strcmp(annotation_keys[i], key) == 0)
+            return true;
+    return false;
+}
+
 static int add_annotation(SfOciState *state, const char *key, const json_t *json_value, char *error,
                           size_t error_size)
 {
     const char *value = json_string_value(json_value);
     if (!value) {
         (void)snprintf(error, error_size, "annotation %s is not a string", key);
+        return -EINVAL;
+    }
+    /* Here and not only in the daemon: with a "requird" the container must not start without it. */
+    if (!is_known(key)) {
+        (void)snprintf(error, error_size, "annotation %s=%s: no such annotation", key, value);
         return -EINVAL;
     }
     bool *flag = NULL;
@@ -183,11 +205,6 @@ static int add_annotation(SfOciState *state, const char *key, const json_t *json
     if (flag && !parse_bool(value, flag)) {
         (void)snprintf(error, error_size, "annotation %s=%s: the value is neither true nor false",
                        key, value);
-        return -EINVAL;
-    }
-    if (state->annotation_count == SF_OCI_MAX_ANNOTATIONS) {
-        (void)snprintf(error, error_size, "more than %d " ANNOTATION_PREFIX "* annotations",
-                       SF_OCI_MAX_ANNOTATIONS);
         return -EINVAL;
     }
     SF_CLEANUP_FREE char *key_copy = strdup(key);
@@ -255,7 +272,7 @@ static int get_pid(const json_t *object, SfOciState *state, char *error, size_t 
 static int fill_state(const json_t *object, SfOciState *state, char *error, size_t error_size)
 {
     state->enable = true;
-    state->annotations = calloc(SF_OCI_MAX_ANNOTATIONS, sizeof(*state->annotations));
+    state->annotations = calloc(ANNOTATION_KEYS, sizeof(*state->annotations));
     if (!state->annotations)
         return -ENOMEM;
     int r = get_id(object, state, error, error_size);

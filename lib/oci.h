@@ -17,8 +17,6 @@
 
 #define SF_OCI_STATE_MAX (1u << 20)
 #define SF_OCI_CONFIG_MAX (16u << 20)
-/* Annotations of ours; a container has a handful. */
-#define SF_OCI_MAX_ANNOTATIONS 64
 
 typedef struct SfOciState {
     char *id;     /* owned; valid by sf_id_valid() */

@@ -135,6 +135,9 @@ case_no_daemon() {
     make_state alone "$PROCESS" | refused 0 'warning.*no daemon' --runtime-dir /nonexistent
     make_state alone "$PROCESS" '{"io.sysfsd.required":"true"}' |
         refused 1 'no daemon' --runtime-dir "$WORK/empty"
+    # With a misspelt one the container would start without what was asked for.
+    make_state alone "$PROCESS" '{"io.sysfsd.requird":"true"}' |
+        refused 1 'io.sysfsd.requird' --runtime-dir "$WORK/empty"
     printf '{"id":"alone","status":"stopped","bundle":"/"}' |
         refused 0 'no daemon' --runtime-dir "$WORK/empty" --required
     process_untouched "$PROCESS"
