@@ -206,8 +206,12 @@ static int bind_one(int root_fd, SfAttachTarget *target, SfAttachReport *report)
 static int unbind_one(int root_fd, const SfAttachTarget *target, dev_t view_dev)
 {
     SF_CLEANUP_FD int dir_fd = open_directory(root_fd, target);
+    /* The container has put something of its own over the directory: nothing of ours is in reach.
+     */
+    if (dir_fd == -ENOENT || dir_fd == -ENOTDIR || dir_fd == -ELOOP || dir_fd == -EXDEV)
+        return 0;
     if (dir_fd < 0)
-        return dir_fd == -ENOENT ? 0 : dir_fd;
+        return dir_fd;
     int count = 0;
     for (; count < MAX_STACKED; count++) {
         SF_CLEANUP_FD int file_fd = open_beneath(dir_fd, target->name, 0);

@@ -295,6 +295,9 @@ check "detach again" exits 3 detach web-1
 ctl --json detach "pid:$B"
 check "detach --json by pid:N" json ".id == \"pid-$B\""
 check "attach after detach" exits 0 attach --pid "$A" --id web-1
+nsenter -t "$A" -m mount -t tmpfs none /sys/devices/system/cpu
+check "detach where the container mounts over a directory" exits 0 detach web-1
+check "... takes the rest away" eval '! bound "$A" | grep -q /proc'
 kill -9 "$C"
 for _ in $(seq 100); do
     ctl inspect web-2
