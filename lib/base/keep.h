@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Memory that outlives the process: texts of open files, states that must not jump back, and the
+ * requests being answered, in a memory file whose fd somebody else holds (the service manager). A
+ * process that is killed at any instant leaves it so that the next one finds each entry whole, as
+ * it was or as it was to be. One process at a time has it; threads may share it.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/base/number.h"
+
+typedef struct SfKeep SfKeep;
+
+/* Entries there can be, and threads with a request of their own. */
+#define SF_KEEP_ENTRIES_MAX 262144u
+#define SF_KEEP_JOURNALS 64u
+/* Bytes of texts and states in all; more are -ENOSPC. */
+#define SF_KEEP_HEAP_BYTES (UINT64_C(4) << 30)
+
+/* fd: of a memory file that a former process had, taken over also on error; -1: a new one. A file
+ * of another layout is -EBADMSG. Negative errno. */
+int sf_keep_open(int fd, SfKeep **ret_keep) SF_WARN_UNUSED;
+void sf_keep_close(SfKeep *keep);
+int sf_keep_fd(const SfKeep *keep); /* borrowed */
+/* One for a process that hands none around (tests); never closed. NULL: no memory. */
+SfKeep *sf_keep_default(void);
+
+/* What its user keeps in an entry beside the text. Each number by itself is written at once. */
+typedef struct SfKeepNote {
+    _Atomic uint64_t owner; /* whose it is, never 0 */
+    _Atomic uint64_t kind, place, flags, opened_by, asked_by, waiter;
+} SfKeepNote;
+
+typedef struct SfKeepNew {
+    uint64_t owner, kind, place, flags, opened_by;
+} SfKeepNew;
+
+/* Makes an entry with a text. *ret_id is never 0 and never given again. -ENOSPC, -ENOMEM. */
+int sf_keep_add(SfKeep *keep, const SfKeepNew *entry, const char *text, size_t len,
+                uint64_t *ret_id) SF_WARN_UNUSED;
+/* Exchanges the text; the old one is invalid from then on. One thread at a time for one entry. */
+int sf_keep_put(SfKeep *keep, uint64_t id, const char *text, size_t len) SF_WARN_UNUSED;
+/* Borrowed until the next put or removal. */
+SfSlice sf_keep_text(const SfKeep *keep, uint64_t id);
+/* Of a living entry, else NULL. */
+SfKeepNote *sf_keep_note(const SfKeep *keep, uint64_t id);
+void sf_keep_remove(SfKeep *keep, uint64_t id);
+/* Which slot an entry has, below SF_KEEP_ENTRIES_MAX: for tables beside it. */
+unsigned sf_keep_slot(uint64_t id);
+
+/* Calls found(id, data) for each entry that a former process has left. */
+void sf_keep_each(SfKeep *keep, void (*found)(uint64_t id, void *data), void *data);
+unsigned sf_keep_count(SfKeep *keep);
+/* How many processes had it before this one. */
+unsigned sf_keep_former(const SfKeep *keep);
+
+/* Where a thread reads a request into, so that it is known when the process dies before the answer.
+ * buffer has SF_KEEP_JOURNAL_BYTES. */
+#define SF_KEEP_JOURNAL_BYTES (136u << 10)
+/* Whose connection the request is from; 0: there is none. */
+_Atomic uint64_t *sf_keep_journal_owner(SfKeep *keep, unsigned thread);
+char *sf_keep_journal_buffer(SfKeep *keep, unsigned thread);
