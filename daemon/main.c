@@ -19,17 +19,21 @@
 #include "daemon/container/load.h"
 #include "daemon/control/methods.h"
 #include "daemon/control/server.h"
+#include "daemon/fd_store.h"
 #include "daemon/fuse/server.h"
 #include "daemon/log.h"
 #include "daemon/privileges.h"
+#include "daemon/supervise.h"
 
 #define EXIT_USAGE 2
 #define DEFAULT_RUNTIME_DIR "/run/sysfsd"
+/* In the fd store. */
+#define KEEP_NAME "keep"
 
 static const char *arg_config;
 static const char *arg_runtime_dir = DEFAULT_RUNTIME_DIR;
 static const char *arg_log_level;
-static bool arg_check_config;
+static bool arg_check_config, arg_supervise;
 
 typedef struct Daemon {
     SfConfig config;
@@ -38,6 +42,7 @@ typedef struct Daemon {
     SfHost *host;
     SfCgroups *cgroups;
     SfLoadSampler *load_sampler;
+    SfKeep *keep;
     SfServer *server;
     SfRegistry *registry;
     SfControl *control;
@@ -52,7 +57,7 @@ static void print_help(void)
                "  --runtime-dir DIR   socket, views and records (default " DEFAULT_RUNTIME_DIR ")\n"
                "  --log-level LEVEL   error, warning, info or debug; over the configuration's\n"
                "  --check-config      read the configuration, say what is wrong with it, end\n"
-               "  --supervise         not available in this version\n"
+               "  --supervise         keep a daemon running, and its views while it does not\n"
                "  --version, --help\n\n"
                "Exit status: 0 ended cleanly, 1 failure, 2 wrong usage or configuration.");
 }
@@ -96,7 +101,8 @@ static int parse_options(int argc, char **argv)
                                    optarg);
             break;
         case 's':
-            return usage_error("--supervise is not available in version %s", SYSFSD_VERSION);
+            arg_supervise = true;
+            break;
         case 'k':
             arg_check_config = true;
             break;
@@ -179,6 +185,53 @@ static int backend_unmount_stale(void *data, const char *mount_point)
     return sf_server_unmount_stale(mount_point);
 }
 
+static int backend_resume(void *data, SfView *view, const char *mount_point, int fd,
+                          void **ret_mount)
+{
+    SfConnection *connection;
+    int r = sf_server_resume(data, view, mount_point, fd, &connection);
+
+    if (r >= 0)
+        *ret_mount = connection;
+    return r;
+}
+
+static int backend_prime(void *data, const char *mount_point)
+{
+    return sf_server_prime(data, mount_point);
+}
+
+static int backend_mount_fd(void *data, void *mount)
+{
+    return sf_server_connection_fd(mount);
+}
+
+static void backend_leave(void *data, void *mount)
+{
+    sf_server_leave(data, mount);
+}
+
+static char *event_name(SfViewEvents events)
+{
+    return g_strdup_printf(SF_FD_NAME_EVENT "%" G_GINT64_MODIFIER "x", events.id);
+}
+
+static void hold_events(void *data, SfViewEvents events)
+{
+    g_autofree char *name = event_name(events);
+    int r = sf_fd_store_hold(name, events.fd);
+
+    if (r < 0)
+        g_warning("a trigger will not outlive this daemon: %s", g_strerror(-r));
+}
+
+static void drop_events(void *data, SfViewEvents events)
+{
+    g_autofree char *name = event_name(events);
+
+    sf_fd_store_drop(name);
+}
+
 static uint64_t backend_requests(void *data)
 {
     return sf_server_requests(data);
@@ -197,8 +250,18 @@ static int make_registry(Daemon *daemon)
         .host = daemon->host,
         .cgroups = daemon->cgroups,
         .load_sampler = daemon->load_sampler,
-        .backend = {backend_mount, backend_unmount, backend_unmount_stale, backend_requests,
-                    backend_workers, daemon->server},
+        .backend = {.mount_view = backend_mount,
+                    .unmount_view = backend_unmount,
+                    .unmount_stale = backend_unmount_stale,
+                    .requests = backend_requests,
+                    .workers = backend_workers,
+                    .resume_view = backend_resume,
+                    .prime = backend_prime,
+                    .mount_fd = backend_mount_fd,
+                    .leave_view = backend_leave,
+                    .data = daemon->server},
+        .store = sf_fd_store(),
+        .keep = daemon->keep,
     };
 
     int r = sf_registry_new(&options, &daemon->registry, &other);
@@ -215,6 +278,33 @@ static int make_registry(Daemon *daemon)
     sf_registry_configure(daemon->registry, &daemon->config.defaults,
                           daemon->config.max_containers);
     return EXIT_SUCCESS;
+}
+
+/* What a former daemon left in memory, or a new one; held from now on. */
+static int open_keep(Daemon *daemon)
+{
+    int fd = sf_fd_store_take(KEEP_NAME);
+    int r = fd < 0 ? -ENOENT : sf_keep_open(fd, &daemon->keep);
+
+    if (r == 0)
+        return 0;
+    if (fd >= 0) {
+        g_warning("what a former daemon kept is of no use: %s; open files are lost",
+                  g_strerror(-r));
+        sf_fd_store_drop(KEEP_NAME);
+    }
+    r = sf_keep_open(-1, &daemon->keep);
+    return r < 0 ? r : sf_fd_store_hold(KEEP_NAME, sf_keep_fd(daemon->keep));
+}
+
+static int make_server(Daemon *daemon)
+{
+    SfServerOptions options = {.workers = daemon->config.workers,
+                               .keep = daemon->keep,
+                               .hooks = {hold_events, drop_events, NULL},
+                               .paused = true};
+
+    return sf_server_new(&options, &daemon->server);
 }
 
 /* The host is opened first: later mounts must not be seen by it. Privileges go before the first
@@ -242,15 +332,20 @@ static int start(Daemon *daemon)
         g_critical("%s is needed and was not given", missing);
         return EXIT_FAILURE;
     }
-    if ((r = sf_server_new(daemon->config.workers, &daemon->server)) < 0)
+    if ((r = open_keep(daemon)) < 0)
+        return fail("make", "the memory that outlives the daemon", r);
+    if ((r = make_server(daemon)) < 0)
         return fail("start", "the FUSE server", r);
     daemon->load_sampler = sf_load_sampler_new();
     sf_load_sampler_set_default(daemon->load_sampler);
     sf_methods_start();
     if (make_registry(daemon) != EXIT_SUCCESS)
         return EXIT_FAILURE;
+    if ((r = sf_server_go(daemon->server)) < 0)
+        return fail("start", "the FUSE server's threads", r);
     if ((r = sf_control_new(daemon->registry, &daemon->control)) < 0)
         return fail("serve the control socket in", daemon->runtime_dir, r);
+    sf_fd_store_drop_rest();
     return EXIT_SUCCESS;
 }
 
@@ -262,6 +357,7 @@ static void stop(Daemon *daemon)
     sf_load_sampler_set_default(NULL);
     sf_load_sampler_free(daemon->load_sampler);
     sf_server_free(daemon->server);
+    sf_keep_close(daemon->keep);
     if (daemon->cgroups)
         sf_cgroups_free(daemon->cgroups);
     sf_host_free(daemon->host);
@@ -269,13 +365,47 @@ static void stop(Daemon *daemon)
     free(daemon->runtime_dir);
 }
 
-static gboolean on_stop(void *data)
+/* For good: no view is left behind. */
+static gboolean on_end(void *data)
 {
     Daemon *daemon = data;
 
     (void)sd_notify(0, "STOPPING=1");
     g_main_loop_quit(daemon->loop);
     return G_SOURCE_CONTINUE;
+}
+
+/* Another daemon may come: views stay if somebody holds them. */
+static gboolean on_stop(void *data)
+{
+    Daemon *daemon = data;
+
+    if (sf_registry_options(daemon->registry)->store.hold) {
+        sf_registry_keep_views(daemon->registry);
+        sf_control_leave(daemon->control);
+    }
+    return on_end(data);
+}
+
+/* Nothing is told while all threads are stuck: the service manager then ends us, and the next
+ * daemon goes on. */
+static gboolean on_watchdog(void *data)
+{
+    Daemon *daemon = data;
+
+    if (sf_server_is_stuck(daemon->server))
+        g_warning("every thread has been serving one request for long: no sign of life given");
+    else
+        (void)sd_notify(0, "WATCHDOG=1");
+    return G_SOURCE_CONTINUE;
+}
+
+static void start_watchdog(Daemon *daemon)
+{
+    uint64_t usec;
+
+    if (sd_watchdog_enabled(0, &usec) > 0)
+        (void)g_timeout_add((guint)MAX(usec / 2000, 1), on_watchdog, daemon);
 }
 
 static gboolean on_reload(void *data)
@@ -305,14 +435,16 @@ static int run(Daemon *daemon)
         return EXIT_FAILURE;
     daemon->loop = g_main_loop_new(NULL, FALSE);
     (void)g_unix_signal_add(SIGTERM, on_stop, daemon);
-    (void)g_unix_signal_add(SIGINT, on_stop, daemon);
+    (void)g_unix_signal_add(SIGINT, on_end, daemon);
+    start_watchdog(daemon);
     (void)g_unix_signal_add(SIGHUP, on_reload, daemon);
     g_message("ready: version %s, cgroup %s, %u workers, %s", SYSFSD_VERSION,
               sf_cgroups_layout(daemon->cgroups), sf_server_workers(daemon->server),
               daemon->runtime_dir);
     (void)sd_notify(0, "READY=1");
+    sf_registry_heal(daemon->registry);
     g_main_loop_run(daemon->loop);
-    g_message("stopping: %u containers lose their views", sf_registry_count(daemon->registry));
+    g_message("stopping: %u containers", sf_registry_count(daemon->registry));
     return EXIT_SUCCESS;
 }
 
@@ -341,6 +473,9 @@ int main(int argc, char **argv)
         return EXIT_FAILURE;
     }
     raise_fd_limit();
+    if (arg_supervise)
+        return sf_supervise(argv);
+    sf_fd_store_begin();
     status = run(&daemon);
     stop(&daemon);
     return status;

@@ -19,6 +19,7 @@ static const struct {
     {CAP_SYS_ADMIN, "CAP_SYS_ADMIN"},   /* mount(2), umount2(2) of the views */
     {CAP_SYS_PTRACE, "CAP_SYS_PTRACE"}, /* /proc/PID/ns of other users' processes; hidepid= */
     {CAP_DAC_READ_SEARCH, "CAP_DAC_READ_SEARCH"}, /* cgroups delegated to other users */
+    {CAP_SYS_CHROOT, "CAP_SYS_CHROOT", true},     /* setns(2) to attach views again, in a child */
     {CAP_DAC_OVERRIDE, "CAP_DAC_OVERRIDE", true}, /* pressure triggers in such cgroups */
     {CAP_SYS_RESOURCE, "CAP_SYS_RESOURCE", true}, /* pressure triggers of any window */
 };

@@ -16,6 +16,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
@@ -29,6 +30,8 @@
 
 /* Kept back from the deadline for undoing what was begun. */
 #define ROLLBACK_SHARE 5
+/* Between two tries of a call over which a daemon has died. */
+#define RETRY_MSEC 20
 #define ROLLBACK_MIN_MSEC 100
 
 /* Where an error is written for people; buffer may be NULL. */
@@ -418,6 +421,39 @@ static void roll_back(const char *runtime_dir, const char *id, int64_t deadline)
     (void)unregister(runtime_dir, id, left > ROLLBACK_MIN_MSEC ? left : ROLLBACK_MIN_MSEC, &nobody);
 }
 
+static void pause_msec(int msec)
+{
+    struct timespec left = {.tv_nsec = (long)msec * 1000000};
+    while (nanosleep(&left, &left) < 0 && errno == EINTR)
+        ;
+}
+
+/*
+ * Register; again while daemons die of it, or over it: an upgrade in this very moment, say. The
+ * daemon may have done it and its answer been lost. It is then taken back and done anew.
+ */
+static int call_register(const struct sysfsd_attach_args *args, const char *runtime_dir,
+                         const Process *process, int64_t deadline, SfReply *ret_reply)
+{
+    for (bool again = false;; again = true) {
+        int r = call(runtime_dir, SF_CONTROL_INTERFACE ".Register",
+                     register_parameters(args, process->pid), process->pidfd,
+                     sf_deadline_left(deadline), ret_reply);
+        if (r == 0 && again && ret_reply->error &&
+            strcmp(ret_reply->error, SF_CONTROL_INTERFACE ".AlreadyRegistered") == 0 &&
+            registered_as(runtime_dir, args->id, process->pid, sf_deadline_left(deadline))) {
+            sf_reply_clear(ret_reply);
+            roll_back(runtime_dir, args->id, deadline);
+            continue;
+        }
+        bool died = r == -ECONNRESET || r == -EPIPE;
+        bool starts = again && (r == -ECONNREFUSED || r == -ENOENT);
+        if ((!died && !starts) || sf_deadline_left(deadline) < 2 * RETRY_MSEC)
+            return r;
+        pause_msec(RETRY_MSEC);
+    }
+}
+
 static int register_and_attach(const struct sysfsd_attach_args *args, const char *runtime_dir,
                                const Process *process, int timeout_msec, unsigned *ret_attached,
                                const Message *message)
@@ -425,11 +461,9 @@ static int register_and_attach(const struct sysfsd_attach_args *args, const char
     int64_t rollback_deadline = sf_deadline_after(timeout_msec);
     int64_t deadline = rollback_deadline - timeout_msec / ROLLBACK_SHARE;
     SfReply reply = {0};
-    int r =
-        call(runtime_dir, SF_CONTROL_INTERFACE ".Register", register_parameters(args, process->pid),
-             process->pidfd, sf_deadline_left(deadline), &reply);
+    int r = call_register(args, runtime_dir, process, deadline, &reply);
     if (r < 0) {
-        /* The daemon may have done it and its answer been lost or late. */
+        /* The daemon may have done it and its answer be late. */
         bool unknown = r == -ETIMEDOUT || r == -ECONNRESET || r == -EBADMSG;
         if (unknown &&
             registered_as(runtime_dir, args->id, process->pid, sf_deadline_left(rollback_deadline)))

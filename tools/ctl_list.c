@@ -110,6 +110,9 @@ static SfCtlExit print_status(const SfCtl *ctl, const json_t *status)
     number_row(&table, "containers", status, "containers");
     number_row(&table, "requests", status, "requests");
     number_row(&table, "workers", status, "workers");
+    number_row(&table, "restarts", status, "restarts");
+    number_row(&table, "resumed", status, "resumed");
+    number_row(&table, "healed", status, "healed");
     string_row(&table, "cgroups", sf_ctl_string(status, "cgroup_layout"));
     string_row(&table, "runtime dir", sf_ctl_string(status, "runtime_dir"));
     SF_CLEANUP_TEXT SfText features = SF_TEXT_INIT;

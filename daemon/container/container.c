@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "lib/base/id.h"
 
@@ -26,6 +27,15 @@ static SfContainer *container_alloc(SfHost *host, const SfContainerSpec *spec)
     (void)pthread_mutex_init(&container->tasks_lock, NULL); /* glibc's neither allocate nor fail */
     (void)pthread_mutex_init(&container->load_lock, NULL);
     (void)pthread_mutex_init(&container->nodes_lock, NULL);
+    (void)pthread_mutex_init(&container->state_lock, NULL);
+    container->keep = spec->keep != NULL ? spec->keep : sf_keep_default();
+    container->number = spec->number;
+    while (container->number == 0) {
+        uint64_t number;
+        if (getrandom(&number, sizeof(number), 0) < 0)
+            number = sf_host_boottime_nsec(host); /* before the pool is ready */
+        container->number = number & SF_CONTAINER_NUMBER_MAX;
+    }
     container->host = host;
     container->init_pid = spec->init_pid;
     container->pidfd = -1;
@@ -53,6 +63,8 @@ static void container_free(SfContainer *container)
         &container->tasks_lock); /* nobody holds them: no reference is left */
     (void)pthread_mutex_destroy(&container->load_lock);
     (void)pthread_mutex_destroy(&container->nodes_lock);
+    (void)pthread_mutex_destroy(&container->state_lock);
+    sf_text_clear(&container->state_text);
     free(container->node_pages);
     (void)sf_close(container->pidfd);
     free(container->id);
@@ -81,7 +93,7 @@ static int take_pidfd(SfContainer *container, const SfContainerSpec *spec)
     return container->pidfd < 0 ? -errno : 0;
 }
 
-static int read_identity(SfContainer *container)
+static int read_identity(SfContainer *container, const SfContainerSpec *spec)
 {
     SfNamespaces daemon_namespaces;
     SfPidStat stat;
@@ -89,6 +101,8 @@ static int read_identity(SfContainer *container)
     int r = sf_pid_stat_read(container->host, container->init_pid, &stat);
     if (r < 0)
         return r;
+    if (spec->start_ticks != 0 && spec->start_ticks != stat.start_ticks)
+        return -ESRCH;
     container->start_ticks = stat.start_ticks;
     r = sf_process_root_ids(container->host, container->init_pid, &container->root_uid,
                             &container->root_gid);
@@ -178,7 +192,7 @@ int sf_container_new(SfHost *host, SfCgroups *cgroups, const SfContainerSpec *sp
     int r = take_pidfd(container, spec);
     if (r < 0)
         return r;
-    r = read_identity(container);
+    r = read_identity(container, spec);
     if (r == 0)
         r = resolve_cgroups(container, cgroups, spec);
     /* Files of a process that has just ended fail in many ways: that it has ended is what there is
@@ -222,6 +236,16 @@ uint64_t sf_container_start_ticks(const SfContainer *container)
 uint64_t sf_container_registered_nsec(const SfContainer *container)
 {
     return container->registered_nsec;
+}
+
+uint64_t sf_container_number(const SfContainer *container)
+{
+    return container->number;
+}
+
+SfKeep *sf_container_keep(const SfContainer *container)
+{
+    return container->keep;
 }
 
 uid_t sf_container_root_uid(const SfContainer *container)
@@ -338,6 +362,8 @@ void sf_container_load_sample(SfContainer *container)
 
     if (r < 0) /* no fd, no memory: it passes, and the next interval makes up for it */
         g_debug("%s: count of tasks: %s", container->id, g_strerror(-r));
+    else
+        sf_container_remember(container);
 }
 
 int sf_container_load(SfContainer *container, uint64_t ret_load[3])
@@ -357,10 +383,13 @@ int sf_container_load(SfContainer *container, uint64_t ret_load[3])
             return r;
     }
     pthread_mutex_lock(&container->load_lock);
+    bool first = container->load.read_nsec == 0;
     container->load.read_nsec = now_nsec > 0 ? now_nsec : 1; /* 0 would mean never */
     for (unsigned i = 0; i < 3; i++)
         ret_load[i] = container->load.averages[i];
     pthread_mutex_unlock(&container->load_lock);
+    if (due || first)
+        sf_container_remember(container);
     if (container->sampler != NULL && !atomic_load(&container->followed))
         sf_load_sampler_follow(container->sampler, container);
     return 0;

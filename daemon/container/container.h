@@ -25,6 +25,7 @@
 #include "daemon/source/host.h"
 #include "daemon/source/process.h"
 #include "daemon/source/tasks.h"
+#include "lib/base/keep.h"
 
 typedef struct SfContainer SfContainer;
 
@@ -37,6 +38,9 @@ typedef struct SfContainerSpec {
     /* Restoring from a record: the cgroup path init had when registered, by controller name; NULL:
      * taken from init now. */
     const char *const *cgroup_paths; /* SF_CONTROLLER_COUNT entries, each may be NULL */
+    uint64_t start_ticks; /* init's, or -ESRCH: its number is another process's by now. 0: any */
+    uint64_t number;      /* what a former process knew it by, see sf_container_number(); 0: new */
+    SfKeep *keep;         /* borrowed; NULL: sf_keep_default() */
 } SfContainerSpec;
 
 /* Reads what is needed of init once. -ESRCH when init is gone (or the pid is another's by now),
@@ -54,7 +58,12 @@ int sf_container_pidfd(const SfContainer *container);
 uint64_t sf_container_start_ticks(const SfContainer *container);
 uint64_t
 sf_container_registered_nsec(const SfContainer *container); /* boot time of sf_container_new() */
-uid_t sf_container_root_uid(const SfContainer *container);  /* host IDs of root inside */
+/* Short, as names made of it stand side by side in one environment variable of 128 KiB. */
+#define SF_CONTAINER_NUMBER_MAX ((UINT64_C(1) << 40) - 1)
+/* Tells it from all others of this boot, also after it ended: the owner of what is kept of it. */
+uint64_t sf_container_number(const SfContainer *container);
+SfKeep *sf_container_keep(const SfContainer *container);
+uid_t sf_container_root_uid(const SfContainer *container); /* host IDs of root inside */
 gid_t sf_container_root_gid(const SfContainer *container);
 const SfNamespaces *sf_container_namespaces(const SfContainer *container);
 /* Init has a time namespace other than the daemon's: the kernel already answers uptime right. */
@@ -68,6 +77,14 @@ SfCgroup *sf_container_cgroup(const SfContainer *container, SfController control
  * unified one only where a v1 hierarchy has the same path or none has any: engines that know v1
  * alone leave all containers in their own unified cgroup. NULL: none. Borrowed. */
 SfCgroup *sf_container_task_cgroup(const SfContainer *container);
+
+/* What its counters have shown so far, so that they do not jump back when another process goes on:
+ * kept by itself at each change, and taken up with what a former process kept (id: of that entry in
+ * the keep). */
+#define SF_KEEP_KIND_STATE 1u
+void sf_container_adopt_state(SfContainer *container, uint64_t id);
+/* Forgets what is kept; once, when the container has ended. */
+void sf_container_drop_state(SfContainer *container);
 
 /* A limit over the whole hierarchy and who sets it. */
 typedef struct SfLimit {

@@ -141,5 +141,8 @@ int sf_container_cpu_times(SfContainer *container, SfCpuTimes *ret_times)
         sample.throttled_nsec = 0;
     /* The clock last: time read from the cgroup has then passed. */
     sample.age_nsec = sf_container_age_nsec(container);
-    return sf_cpu_account_update(container->cpu_account, &sample, &visible, ret_times);
+    r = sf_cpu_account_update(container->cpu_account, &sample, &visible, ret_times);
+    if (r == 0)
+        sf_container_remember(container);
+    return r;
 }

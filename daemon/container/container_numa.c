@@ -55,12 +55,14 @@ static int raise_seen(SfContainer *container, unsigned node, uint64_t *pages)
             r = -ENOMEM;
         }
     }
-    if (r == 0) {
-        if (*pages > container->node_pages[node])
-            container->node_pages[node] = *pages;
+    bool raised = r == 0 && *pages > container->node_pages[node];
+    if (raised)
+        container->node_pages[node] = *pages;
+    if (r == 0)
         *pages = container->node_pages[node];
-    }
     pthread_mutex_unlock(&container->nodes_lock);
+    if (raised)
+        sf_container_remember(container);
     return r;
 }
 

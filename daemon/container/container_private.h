@@ -2,8 +2,10 @@
 #pragma once
 
 /*
- * What container.c, container_memory.c, container_cpu.c, container_numa.c and load.c share. Nobody
- * else includes it. Lock order: the sampler's lock, then load_lock. No lock is held over a read.
+ * What container.c, container_memory.c, container_cpu.c, container_numa.c, container_state.c
+ * and load.c share. Nobody
+ * else includes it. Lock order: the sampler's lock, then
+ * load_lock; state_lock, then load_lock, nodes_lock or the account's. No lock is held over a read.
  */
 
 #include <glib.h>
@@ -50,6 +52,13 @@ struct SfContainer {
     pthread_mutex_t nodes_lock;
     uint64_t *node_pages; /* owned; by NUMA node: the most seen so far; protected by nodes_lock */
     unsigned node_count;  /* of node_pages; protected by nodes_lock */
+
+    uint64_t number; /* constant */
+    SfKeep *keep;    /* constant; borrowed */
+    pthread_mutex_t state_lock;
+    SfText state_text;  /* protected by state_lock: memory that is used again */
+    uint64_t state_id;  /* protected by state_lock: the keep's entry; 0: none yet */
+    bool state_dropped; /* protected by state_lock */
 };
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(SfContainer, sf_container_unref)
@@ -58,6 +67,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(SfContainer, sf_container_unref)
 typedef SfSharedText SfSharedTextRef;
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(SfSharedTextRef, sf_shared_text_unref)
 
+/* Keeps what has changed; takes state_lock, and load_lock and nodes_lock below it. */
+void sf_container_remember(SfContainer *container);
 /* Brings the load up to date with a count of now. */
 void sf_container_load_sample(SfContainer *container);
 /* Whether someone has read the load recently enough. Takes load_lock. */

@@ -16,6 +16,7 @@
 
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "lib/base/number.h"
 
@@ -43,8 +44,9 @@ typedef struct Pool {
     uint64_t user, nice, system;
 } Pool;
 
-struct SfCpuAccount {
-    pthread_mutex_t lock; /* protects everything below */
+/* What is remembered beside the CPUs; saved as it is. */
+typedef struct Remembered {
+    uint32_t sizes; /* of this and of a Cpu: another build's are others */
     bool sampled;
     uint64_t age_nsec; /* of the last sample */
     /* High-water marks of the input. A counter below its mark is a glitch of the kernel or a sample
@@ -54,8 +56,13 @@ struct SfCpuAccount {
     uint64_t seen_throttled;
     Pool carried; /* what found no room so far */
     SfCpuTime total;
+    unsigned count; /* of CPUs */
+} Remembered;
+
+struct SfCpuAccount {
+    pthread_mutex_t lock; /* protects everything below */
+    Remembered r;
     Cpu *cpus; /* owned; ascending numbers */
-    unsigned count;
 };
 
 void sf_cpu_times_clear(SfCpuTimes *times)
@@ -108,9 +115,9 @@ static void give(SfCpuAccount *account, Cpu *cpu, const Pool *amount)
     cpu->time.user_nsec = sf_add_sat(cpu->time.user_nsec, amount->user);
     cpu->time.nice_nsec = sf_add_sat(cpu->time.nice_nsec, amount->nice);
     cpu->time.system_nsec = sf_add_sat(cpu->time.system_nsec, amount->system);
-    account->total.user_nsec = sf_add_sat(account->total.user_nsec, amount->user);
-    account->total.nice_nsec = sf_add_sat(account->total.nice_nsec, amount->nice);
-    account->total.system_nsec = sf_add_sat(account->total.system_nsec, amount->system);
+    account->r.total.user_nsec = sf_add_sat(account->r.total.user_nsec, amount->user);
+    account->r.total.nice_nsec = sf_add_sat(account->r.total.nice_nsec, amount->nice);
+    account->r.total.system_nsec = sf_add_sat(account->r.total.system_nsec, amount->system);
     cpu->given += pool_sum(amount);
 }
 
@@ -145,7 +152,7 @@ static void pour(SfCpuAccount *account, Role role, uint64_t elapsed, uint64_t am
         Wide sum = amount;
         before = n;
         n = 0;
-        for (unsigned i = 0; i < account->count; i++) {
+        for (unsigned i = 0; i < account->r.count; i++) {
             const Cpu *cpu = &account->cpus[i];
             if (cpu->role == role && cpu->given <= level) {
                 sum += cpu->given;
@@ -161,7 +168,7 @@ static void pour(SfCpuAccount *account, Role role, uint64_t elapsed, uint64_t am
         level = elapsed;
         rest = 0;
     }
-    for (unsigned i = 0; i < account->count; i++) {
+    for (unsigned i = 0; i < account->r.count; i++) {
         Cpu *cpu = &account->cpus[i];
         cpu->share = 0;
         if (cpu->role != role || cpu->given > level)
@@ -181,7 +188,7 @@ static void spread_busy(SfCpuAccount *account, Role role, uint64_t elapsed, Pool
     if (amount == 0)
         return;
     pour(account, role, elapsed, amount);
-    for (unsigned i = 0; i < account->count; i++) {
+    for (unsigned i = 0; i < account->r.count; i++) {
         Cpu *cpu = &account->cpus[i];
         if (cpu->role == role && cpu->share > 0)
             give_from_pool(account, pool, cpu, cpu->share);
@@ -193,25 +200,25 @@ static void spread_steal(SfCpuAccount *account, uint64_t elapsed, uint64_t amoun
     if (amount == 0)
         return;
     pour(account, ROLE_MEMBER, elapsed, amount);
-    for (unsigned i = 0; i < account->count; i++) {
+    for (unsigned i = 0; i < account->r.count; i++) {
         Cpu *cpu = &account->cpus[i];
         if (cpu->role != ROLE_MEMBER)
             continue;
         cpu->given += cpu->share;
         cpu->time.steal_nsec = sf_add_sat(cpu->time.steal_nsec, cpu->share);
-        account->total.steal_nsec = sf_add_sat(account->total.steal_nsec, cpu->share);
+        account->r.total.steal_nsec = sf_add_sat(account->r.total.steal_nsec, cpu->share);
     }
 }
 
 static void fill_idle(SfCpuAccount *account, uint64_t elapsed)
 {
-    for (unsigned i = 0; i < account->count; i++) {
+    for (unsigned i = 0; i < account->r.count; i++) {
         Cpu *cpu = &account->cpus[i];
         if (cpu->role != ROLE_MEMBER)
             continue;
         uint64_t idle = elapsed - cpu->given;
         cpu->time.idle_nsec = sf_add_sat(cpu->time.idle_nsec, idle);
-        account->total.idle_nsec = sf_add_sat(account->total.idle_nsec, idle);
+        account->r.total.idle_nsec = sf_add_sat(account->r.total.idle_nsec, idle);
     }
 }
 
@@ -227,7 +234,7 @@ static int compare_number(const void *number, const void *usage)
 static void place_own(SfCpuAccount *account, const SfCpuSample *sample, uint64_t elapsed,
                       Pool *pool)
 {
-    for (unsigned i = 0; i < account->count && sample->percpu_count > 0; i++) {
+    for (unsigned i = 0; i < account->r.count && sample->percpu_count > 0; i++) {
         Cpu *cpu = &account->cpus[i];
         const SfCpuUsageOne *own = bsearch(&cpu->time.cpu, sample->percpu, sample->percpu_count,
                                            sizeof(*own), compare_number);
@@ -253,18 +260,18 @@ static void place_own(SfCpuAccount *account, const SfCpuSample *sample, uint64_t
 
 static void take_sample(SfCpuAccount *account, const SfCpuSample *sample)
 {
-    uint64_t elapsed = sample->age_nsec - account->age_nsec;
-    Pool pool = account->carried;
+    uint64_t elapsed = sample->age_nsec - account->r.age_nsec;
+    Pool pool = account->r.carried;
 
     /* On v2 nice time is part of the user time, in /proc/stat it is not. */
     uint64_t plain_user = sf_sub_sat(sample->usage.user_nsec, sample->usage.nice_nsec);
-    pool.user = sf_add_sat(pool.user, advance(&account->seen.user, plain_user));
-    pool.nice = sf_add_sat(pool.nice, advance(&account->seen.nice, sample->usage.nice_nsec));
+    pool.user = sf_add_sat(pool.user, advance(&account->r.seen.user, plain_user));
+    pool.nice = sf_add_sat(pool.nice, advance(&account->r.seen.nice, sample->usage.nice_nsec));
     pool.system =
-        sf_add_sat(pool.system, advance(&account->seen.system, sample->usage.system_nsec));
-    uint64_t throttled = advance(&account->seen_throttled, sample->throttled_nsec);
+        sf_add_sat(pool.system, advance(&account->r.seen.system, sample->usage.system_nsec));
+    uint64_t throttled = advance(&account->r.seen_throttled, sample->throttled_nsec);
 
-    for (unsigned i = 0; i < account->count; i++)
+    for (unsigned i = 0; i < account->r.count; i++)
         account->cpus[i].given = 0;
     place_own(account, sample, elapsed, &pool);
     spread_busy(account, ROLE_MEMBER, elapsed, &pool);
@@ -274,9 +281,9 @@ static void take_sample(SfCpuAccount *account, const SfCpuSample *sample)
 
     /* A cgroup older than the container's init has used time before the container was: that is
      * nobody's here. */
-    account->carried = account->sampled ? pool : (Pool){0};
-    account->age_nsec = sample->age_nsec;
-    account->sampled = true;
+    account->r.carried = account->r.sampled ? pool : (Pool){0};
+    account->r.age_nsec = sample->age_nsec;
+    account->r.sampled = true;
 }
 
 /* Makes room for the CPUs seen for the first time; keeps the order. Changes nothing on error. */
@@ -284,10 +291,10 @@ static int admit(SfCpuAccount *account, const SfCpuSet *visible)
 {
     SfCpuSet all = *visible;
 
-    for (unsigned i = 0; i < account->count; i++)
+    for (unsigned i = 0; i < account->r.count; i++)
         sf_cpuset_add(&all, account->cpus[i].time.cpu);
     unsigned count = sf_cpuset_count(&all);
-    if (count == account->count)
+    if (count == account->r.count)
         return 0;
 
     Cpu *cpus = calloc(count, sizeof(*cpus));
@@ -295,7 +302,7 @@ static int admit(SfCpuAccount *account, const SfCpuSet *visible)
         return -ENOMEM;
     unsigned from = 0, to = 0;
     sf_cpuset_foreach (number, &all) {
-        if (from < account->count && account->cpus[from].time.cpu == (unsigned)number)
+        if (from < account->r.count && account->cpus[from].time.cpu == (unsigned)number)
             cpus[to] = account->cpus[from++];
         else
             cpus[to].time.cpu = (unsigned)number;
@@ -303,16 +310,16 @@ static int admit(SfCpuAccount *account, const SfCpuSet *visible)
     }
     free(account->cpus);
     account->cpus = cpus;
-    account->count = count;
+    account->r.count = count;
     return 0;
 }
 
 static void assign_roles(SfCpuAccount *account, const SfCpuSet *visible)
 {
-    for (unsigned i = 0; i < account->count; i++) {
+    for (unsigned i = 0; i < account->r.count; i++) {
         Cpu *cpu = &account->cpus[i];
         bool now = sf_cpuset_has(visible, cpu->time.cpu);
-        if (account->sampled ? cpu->visible : now)
+        if (account->r.sampled ? cpu->visible : now)
             cpu->role = ROLE_MEMBER;
         else
             cpu->role = now ? ROLE_NEWCOMER : ROLE_NONE;
@@ -322,9 +329,9 @@ static void assign_roles(SfCpuAccount *account, const SfCpuSet *visible)
 
 static void copy_times(const SfCpuAccount *account, const SfCpuSet *visible, SfCpuTimes *times)
 {
-    times->total = account->total;
+    times->total = account->r.total;
     times->count = 0;
-    for (unsigned i = 0; i < account->count; i++) {
+    for (unsigned i = 0; i < account->r.count; i++) {
         if (sf_cpuset_has(visible, account->cpus[i].time.cpu))
             times->cpus[times->count++] = account->cpus[i].time;
     }
@@ -340,7 +347,7 @@ int sf_cpu_account_update(SfCpuAccount *account, const SfCpuSample *sample, cons
     pthread_mutex_lock(&account->lock);
     int r = admit(account, visible);
     if (r == 0) {
-        if (!account->sampled || sample->age_nsec >= account->age_nsec) {
+        if (!account->r.sampled || sample->age_nsec >= account->r.age_nsec) {
             assign_roles(account, visible);
             take_sample(account, sample);
         }
@@ -352,5 +359,42 @@ int sf_cpu_account_update(SfCpuAccount *account, const SfCpuSample *sample, cons
         return r;
     }
     *ret_times = times;
+    return 0;
+}
+
+#define SIZES ((uint32_t)(sizeof(Remembered) << 16 | sizeof(Cpu)))
+
+void sf_cpu_account_save(SfCpuAccount *account, SfText *text)
+{
+    pthread_mutex_lock(&account->lock);
+    account->r.sizes = SIZES;
+    sf_text_append(text, (const char *)&account->r, sizeof(account->r));
+    if (account->r.count > 0)
+        sf_text_append(text, (const char *)account->cpus, account->r.count * sizeof(Cpu));
+    pthread_mutex_unlock(&account->lock);
+}
+
+int sf_cpu_account_restore(SfCpuAccount *account, SfSlice *rest)
+{
+    Remembered saved;
+
+    if (rest->len < sizeof(saved))
+        return -EBADMSG;
+    memcpy(&saved, rest->data, sizeof(saved));
+    size_t size = saved.count * sizeof(Cpu);
+    if (saved.sizes != SIZES || saved.count > SF_CPUSET_MAX || rest->len - sizeof(saved) < size)
+        return -EBADMSG;
+    Cpu *cpus = calloc(saved.count + 1u, sizeof(*cpus));
+    if (cpus == NULL)
+        return -ENOMEM;
+    memcpy(cpus, rest->data + sizeof(saved), size);
+    pthread_mutex_lock(&account->lock);
+    Cpu *old = account->cpus;
+    account->r = saved;
+    account->cpus = cpus;
+    pthread_mutex_unlock(&account->lock);
+    free(old);
+    rest->data += sizeof(saved) + size;
+    rest->len -= sizeof(saved) + size;
     return 0;
 }

@@ -15,6 +15,7 @@
 
 #include "daemon/source/cgroup_cpu.h"
 #include "lib/base/cpuset.h"
+#include "lib/base/text.h"
 
 typedef struct SfCpuTime {
     unsigned cpu; /* host number; in a total: unused */
@@ -43,3 +44,9 @@ void sf_cpu_account_free(SfCpuAccount *account);
  * CPUs. Thread-safe: the lock is held over arithmetic only. -ENOMEM. */
 int sf_cpu_account_update(SfCpuAccount *account, const SfCpuSample *sample, const SfCpuSet *visible,
                           SfCpuTimes *ret_times) SF_WARN_UNUSED;
+
+/* Appends all that is remembered, in a form of this build's own. */
+void sf_cpu_account_save(SfCpuAccount *account, SfText *text);
+/* Takes it off *rest, in place of what a new account remembers: -EBADMSG when it is of another
+ * form, -ENOMEM; the account is then as it was. */
+int sf_cpu_account_restore(SfCpuAccount *account, SfSlice *rest) SF_WARN_UNUSED;

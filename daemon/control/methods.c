@@ -238,6 +238,15 @@ static void method_inspect(SfCall *call, const json_t *parameters)
     push_job(job);
 }
 
+static json_t *features(const SfRegistryOptions *options)
+{
+    json_t *list = json_pack("[s, s, s]", "direct_io", "cgroup-watch", "poll");
+
+    if (options->store.hold)
+        (void)json_array_append_new(list, json_string("fd-store"));
+    return list;
+}
+
 static void method_status(SfCall *call, const json_t *parameters)
 {
     const SfControl *control = sf_call_control(call);
@@ -246,15 +255,19 @@ static void method_status(SfCall *call, const json_t *parameters)
     uint64_t uptime_nsec =
         sf_sub_sat(sf_host_boottime_nsec(options->host), sf_control_started_nsec(control));
 
-    sf_call_reply(call,
-                  json_pack("{s:s, s:i, s:I, s:i, s:I, s:i, s:s, s:s, s:[s, s]}", "version",
-                            SYSFSD_VERSION, "pid", (int)getpid(), "uptime_usec",
-                            (json_int_t)(uptime_nsec / 1000), "containers",
-                            (int)sf_registry_count(registry), "requests",
-                            (json_int_t)options->backend.requests(options->backend.data), "workers",
-                            (int)options->backend.workers(options->backend.data), "cgroup_layout",
-                            sf_cgroups_layout(options->cgroups), "runtime_dir",
-                            options->runtime_dir, "features", "direct_io", "cgroup-watch"));
+    SfRegistryCounts counts;
+    sf_registry_counts(registry, &counts);
+    sf_call_reply(call, json_pack("{s:s, s:i, s:I, s:i, s:I, s:i, s:s, s:s, s:i, s:i, s:i, s:o}",
+                                  "version", SYSFSD_VERSION, "pid", (int)getpid(), "uptime_usec",
+                                  (json_int_t)(uptime_nsec / 1000), "containers",
+                                  (int)sf_registry_count(registry), "requests",
+                                  (json_int_t)options->backend.requests(options->backend.data),
+                                  "workers", (int)options->backend.workers(options->backend.data),
+                                  "cgroup_layout", sf_cgroups_layout(options->cgroups),
+                                  "runtime_dir", options->runtime_dir, "restarts",
+                                  options->keep ? (int)sf_keep_former(options->keep) : 0, "resumed",
+                                  (int)counts.resumed, "healed", (int)counts.healed, "features",
+                                  features(options)));
 }
 
 static void method_get_info(SfCall *call, const json_t *parameters)

@@ -41,12 +41,22 @@ static json_t *policy_to_json(const SfPolicy *policy)
                      sf_cpu_policy_name(policy->cpu), "views", views);
 }
 
+/* As text: JSON's integers are signed. */
+static json_t *number_to_json(uint64_t number)
+{
+    char text[32];
+
+    (void)g_snprintf(text, sizeof(text), "%" G_GUINT64_FORMAT, number);
+    return json_string(text);
+}
+
 static char *encode(const char *boot_id, const SfContainer *container, const json_t *annotations)
 {
     json_t *record = json_pack(
-        "{s:i, s:s, s:i, s:I, s:s, s:s*, s:o, s:o, s:O*}", "version", SF_RECORD_VERSION, "id",
+        "{s:i, s:s, s:i, s:I, s:o, s:s, s:s*, s:o, s:o, s:O*}", "version", SF_RECORD_VERSION, "id",
         sf_container_id(container), "pid", (int)sf_container_init_pid(container), "start_ticks",
-        (json_int_t)sf_container_start_ticks(container), "boot_id", boot_id, "bundle",
+        (json_int_t)sf_container_start_ticks(container), "number",
+        number_to_json(sf_container_number(container)), "boot_id", boot_id, "bundle",
         sf_container_bundle(container), "cgroups", cgroups_to_json(container), "policy",
         policy_to_json(sf_container_policy(container)), "annotations", annotations);
     char *text = record ? json_dumps(record, JSON_INDENT(2)) : NULL;
@@ -92,6 +102,54 @@ int sf_record_read(int directory_fd, const char *id, json_t **ret_record)
     }
     *ret_record = record;
     return 0;
+}
+
+static int parse_policy(const json_t *json, SfPolicy *policy)
+{
+    const char *cpu = json_string_value(json_object_get(json, "cpu"));
+    const json_t *views = json_object_get(json, "views");
+    char sentence[256];
+    size_t i;
+    json_t *rule;
+
+    sf_policy_init(policy);
+    policy->required = json_is_true(json_object_get(json, "required"));
+    if (!cpu || sf_policy_apply(policy, "io.sysfsd.cpu", cpu, sentence, sizeof(sentence)) < 0)
+        return -EBADMSG;
+    json_array_foreach((json_t *)views, i, rule)
+    {
+        if (!json_is_string(rule) ||
+            sf_policy_apply(policy, "io.sysfsd.views", json_string_value(rule), sentence,
+                            sizeof(sentence)) < 0)
+            return -EBADMSG;
+    }
+    return 0;
+}
+
+int sf_record_parse(const json_t *record, SfRecord *ret_record)
+{
+    const char *number = json_string_value(json_object_get(record, "number"));
+    json_int_t start_ticks = json_integer_value(json_object_get(record, "start_ticks"));
+    json_int_t pid = json_integer_value(json_object_get(record, "pid"));
+    const json_t *cgroups = json_object_get(record, "cgroups");
+
+    *ret_record = (SfRecord){
+        .spec = {.id = json_string_value(json_object_get(record, "id")),
+                 .pidfd = -1,
+                 .bundle = json_string_value(json_object_get(record, "bundle"))},
+        .boot_id = json_string_value(json_object_get(record, "boot_id")),
+        .annotations = json_object_get(record, "annotations"),
+    };
+    if (!ret_record->boot_id || !number || pid > INT32_MAX || start_ticks <= 0 ||
+        sf_slice_u64(sf_slice_str(number), &ret_record->spec.number) < 0 ||
+        ret_record->spec.number == 0)
+        return -EBADMSG;
+    ret_record->spec.init_pid = (pid_t)pid;
+    ret_record->spec.start_ticks = (uint64_t)start_ticks;
+    for (unsigned i = 0; i < SF_CONTROLLER_COUNT; i++)
+        ret_record->cgroup_paths[i] =
+            json_string_value(json_object_get(cgroups, sf_controller_name((SfController)i)));
+    return parse_policy(json_object_get(record, "policy"), &ret_record->policy);
 }
 
 int sf_record_remove(int directory_fd, const char *id)

@@ -15,56 +15,63 @@
 #include <unistd.h>
 
 #include "daemon/control/record.h"
-#include "daemon/control/watch.h"
+#include "daemon/control/registry_private.h"
 #include "lib/base/id.h"
 #include "lib/base/io.h"
 
 #define DEFAULT_MAX_CONTAINERS 5000
 
-struct SfRegistry {
-    SfRegistryOptions options;
-    char *runtime_dir;   /* owned; options.runtime_dir is this */
-    int lock_fd;         /* flock()ed as long as the daemon lives */
-    int views_fd;        /* views/ */
-    int containers_fd;   /* containers/ */
-    GHashTable *entries; /* id -> SfEntry, owned */
-    SfCgroupWatcher *watcher;
-    char boot_id[40]; /* of the kernel; "" when it has none */
-    SfPolicy defaults;
-    unsigned max_containers;
-};
-
 /* Undoes whatever of a registration has been done, in reverse; also the one end of a whole one. */
-static void end_entry(SfEntry *entry)
+void sf_registry_end_entry(SfEntry *entry)
 {
     SfRegistry *registry = entry->registry;
     const SfRegistryOptions *options = &registry->options;
+    const SfFdStore *store = &options->store;
 
     if (entry->pidfd_source)
         g_source_remove(entry->pidfd_source);
     sf_cgroup_watch_remove(registry->watcher, entry->watch);
+    /* The record first: without it, whatever else is left is cleared by the next daemon. */
+    int r = sf_record_remove(registry->containers_fd, entry->id);
+    if (r < 0)
+        g_warning("cannot remove the record: %s, container=%s", g_strerror(-r), entry->id);
+    if (entry->held && store->drop) {
+        g_autofree char *name = sf_registry_fd_name(entry->container);
+        store->drop(store->data, name);
+    }
+    if (entry->view)
+        sf_view_end(entry->view);
     if (entry->mount)
         options->backend.unmount_view(options->backend.data, entry->mount);
     if (entry->mount_point && unlinkat(registry->views_fd, entry->id, AT_REMOVEDIR) < 0 &&
         errno != ENOENT)
         g_warning("cannot remove %s: %s, container=%s", entry->mount_point, g_strerror(errno),
                   entry->id);
-    int r = sf_record_remove(registry->containers_fd, entry->id);
-    if (r < 0)
-        g_warning("cannot remove the record: %s, container=%s", g_strerror(-r), entry->id);
     if (options->load_sampler)
         sf_load_sampler_forget(options->load_sampler, entry->container);
+    sf_container_drop_state(entry->container);
     sf_view_unref(entry->view);
     sf_container_unref(entry->container); /* last: it holds the ID */
     g_free(entry->mount_point);
     g_free(entry);
 }
 
+char *sf_registry_fd_name(const SfContainer *container)
+{
+    return g_strdup_printf(SF_FD_NAME_VIEW "%" G_GINT64_MODIFIER "x",
+                           sf_container_number(container));
+}
+
+char *sf_registry_mount_point(const SfRegistry *registry, const char *id)
+{
+    return g_build_filename(registry->runtime_dir, "views", id, NULL);
+}
+
 static void end_registered(SfEntry *entry, const char *reason)
 {
     g_info("container ended: %s, container=%s", reason, entry->id);
     g_hash_table_steal(entry->registry->entries, entry->id);
-    end_entry(entry);
+    sf_registry_end_entry(entry);
 }
 
 static void on_cgroup_gone(void *data)
@@ -117,8 +124,7 @@ static int take_lock(int directory_fd, int *ret_fd, pid_t *ret_other_pid)
     return 0;
 }
 
-/* Names in a directory, "." and ".." left out. */
-static GPtrArray *list_names(int directory_fd)
+GPtrArray *sf_registry_list(int directory_fd)
 {
     GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
     int fd = openat(directory_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -134,44 +140,6 @@ static GPtrArray *list_names(int directory_fd)
     }
     (void)closedir(dir);
     return names;
-}
-
-/* What is damaged costs only itself: it is told and taken away like the others. */
-static void clear_record(const SfRegistry *registry, const char *file)
-{
-    g_autofree char *id = sf_record_id_of_file(file);
-    json_t *record = NULL;
-    int r = id ? sf_record_read(registry->containers_fd, id, &record) : -EBADMSG;
-
-    json_decref(record);
-    if (unlinkat(registry->containers_fd, file, 0) < 0)
-        g_warning("cannot remove containers/%s: %s", file, g_strerror(errno));
-    else if (r < 0)
-        g_warning("removed a file that is no record: containers/%s: %s", file, g_strerror(-r));
-    else
-        g_message("removed a former daemon's record, container=%s", id);
-}
-
-/* A daemon that died leaves mounts that answer ENOTCONN, and records. The connections went with it:
- * nothing can be resumed. */
-static void clear_leftovers(SfRegistry *registry)
-{
-    g_autoptr(GPtrArray) views = list_names(registry->views_fd);
-    g_autoptr(GPtrArray) files = list_names(registry->containers_fd);
-
-    for (unsigned i = 0; i < views->len; i++) {
-        const char *name = views->pdata[i];
-        g_autofree char *path = g_build_filename(registry->runtime_dir, "views", name, NULL);
-        int r = registry->options.backend.unmount_stale(registry->options.backend.data, path);
-        if (r >= 0 && unlinkat(registry->views_fd, name, AT_REMOVEDIR) < 0)
-            r = -errno;
-        if (r < 0)
-            g_warning("cannot clear a former daemon's view %s: %s", path, g_strerror(-r));
-        else
-            g_message("cleared a former daemon's view, container=%s", name);
-    }
-    for (unsigned i = 0; i < files->len; i++)
-        clear_record(registry, files->pdata[i]);
 }
 
 /* Mount points and the socket are made by path: nobody else may be able to exchange what is on the
@@ -224,9 +192,41 @@ int sf_registry_new(const SfRegistryOptions *options, SfRegistry **ret_registry,
         return r;
     }
     read_boot_id(registry);
-    clear_leftovers(registry);
+    sf_registry_restore(registry);
     *ret_registry = registry;
     return 0;
+}
+
+/* Lets go of a container whose connection somebody holds: mount, record and what is kept stay. */
+static void leave_entry(SfEntry *entry)
+{
+    const SfMountBackend *backend = &entry->registry->options.backend;
+
+    g_hash_table_steal(entry->registry->entries, entry->id);
+    g_source_remove(entry->pidfd_source);
+    sf_cgroup_watch_remove(entry->registry->watcher, entry->watch);
+    backend->leave_view(backend->data, entry->mount);
+    if (entry->registry->options.load_sampler)
+        sf_load_sampler_forget(entry->registry->options.load_sampler, entry->container);
+    sf_view_unref(entry->view);
+    sf_container_unref(entry->container); /* last: it holds the ID */
+    g_free(entry->mount_point);
+    g_free(entry);
+}
+
+void sf_registry_keep_views(SfRegistry *registry)
+{
+    registry->keep_views = true;
+}
+
+void sf_registry_counts(const SfRegistry *registry, SfRegistryCounts *ret_counts)
+{
+    *ret_counts = registry->counts;
+}
+
+void sf_registry_heal(SfRegistry *registry)
+{
+    sf_healer_start(registry);
 }
 
 void sf_registry_free(SfRegistry *registry)
@@ -236,8 +236,13 @@ void sf_registry_free(SfRegistry *registry)
     if (!registry)
         return;
     g_autofree SfEntry **entries = sf_registry_entries(registry, &count);
-    for (unsigned i = 0; i < count; i++)
-        end_registered(entries[i], "the daemon stops");
+    sf_healer_free(registry->healer);
+    for (unsigned i = 0; i < count; i++) {
+        if (registry->keep_views && entries[i]->held)
+            leave_entry(entries[i]);
+        else
+            end_registered(entries[i], "the daemon stops");
+    }
     g_hash_table_unref(registry->entries);
     sf_cgroup_watcher_free(registry->watcher);
     (void)sf_close(registry->containers_fd);
@@ -305,14 +310,30 @@ static int make_view(SfEntry *entry, SfControlError *error)
         return sf_fail_errno(error, r, "cannot make the view");
     if (mkdirat(registry->views_fd, entry->id, 0755) < 0)
         return sf_fail_errno(error, -errno, "cannot make the directory views/%s", entry->id);
-    entry->mount_point = g_build_filename(registry->runtime_dir, "views", entry->id, NULL);
+    entry->mount_point = sf_registry_mount_point(registry, entry->id);
     r = backend->mount_view(backend->data, entry->view, entry->mount_point, &entry->mount);
     if (r < 0)
         return sf_fail_errno(error, r, "cannot mount the view on %s", entry->mount_point);
+    sf_registry_hold(entry);
     return 0;
 }
 
-static int watch_end(SfEntry *entry, SfControlError *error)
+void sf_registry_hold(SfEntry *entry)
+{
+    const SfRegistryOptions *options = &entry->registry->options;
+    g_autofree char *name = sf_registry_fd_name(entry->container);
+
+    if (!options->store.hold)
+        return;
+    int r = options->store.hold(options->store.data, name,
+                                options->backend.mount_fd(options->backend.data, entry->mount));
+    entry->held = r >= 0;
+    if (r < 0)
+        g_warning("the view will not outlive this daemon: %s, container=%s", g_strerror(-r),
+                  entry->id);
+}
+
+int sf_registry_watch_end(SfEntry *entry, SfControlError *error)
 {
     SfCgroup *cgroup = sf_container_task_cgroup(entry->container);
 
@@ -331,7 +352,7 @@ static int watch_end(SfEntry *entry, SfControlError *error)
 
 static int complete(SfEntry *entry, const SfRegistration *registration, SfControlError *error)
 {
-    if (make_view(entry, error) < 0 || watch_end(entry, error) < 0)
+    if (make_view(entry, error) < 0 || sf_registry_watch_end(entry, error) < 0)
         return -1;
     int r = sf_record_write(entry->registry->containers_fd, entry->registry->boot_id,
                             entry->container, registration->annotations);
@@ -374,7 +395,8 @@ int sf_registry_register(SfRegistry *registry, const SfRegistration *registratio
                             .init_pid = registration->pid,
                             .pidfd = registration->pidfd,
                             .bundle = registration->bundle,
-                            .policy = &policy};
+                            .policy = &policy,
+                            .keep = registry->options.keep};
     int r = sf_container_new(registry->options.host, registry->options.cgroups, &spec, &container);
     if (r < 0)
         return sf_fail_errno(error, r, "cannot take up process %d", (int)registration->pid);
@@ -384,7 +406,7 @@ int sf_registry_register(SfRegistry *registry, const SfRegistration *registratio
     entry->container = container;
     entry->id = sf_container_id(container);
     if (complete(entry, registration, error) < 0) {
-        end_entry(entry);
+        sf_registry_end_entry(entry);
         return -1;
     }
     g_hash_table_insert(registry->entries, (char *)entry->id, entry);

@@ -21,8 +21,25 @@ typedef struct SfMountBackend {
                          const char *mount_point); /* number of mounts, or negative errno */
     uint64_t (*requests)(void *data);
     unsigned (*workers)(void *data);
+    /* Goes on with a view that is mounted already; fd is taken over. Negative errno. */
+    int (*resume_view)(void *data, SfView *view, const char *mount_point, int fd, void **ret_mount);
+    /* To be called once before the first of them; mount_point: a directory to use for it. */
+    int (*prime)(void *data, const char *mount_point);
+    int (*mount_fd)(void *data, void *mount);    /* borrowed */
+    void (*leave_view)(void *data, void *mount); /* ends, and leaves it mounted */
     void *data;
 } SfMountBackend;
+
+/* Who holds fds while no daemon runs (sd_notify(3), FDSTORE=1). All functions NULL: nobody. */
+typedef struct SfFdStore {
+    int (*hold)(void *data, const char *name, int fd); /* duplicates it. Negative errno */
+    void (*drop)(void *data, const char *name);
+    int (*take)(void *data, const char *name); /* one that was held for a former daemon, or -1 */
+    void *data;
+} SfFdStore;
+#define SF_FD_NAME_CONTROL "control"
+#define SF_FD_NAME_VIEW "v"  /* and the container's number, in hexadecimal */
+#define SF_FD_NAME_EVENT "e" /* and the kept file's ID */
 
 typedef struct SfRegistry SfRegistry;
 
@@ -35,6 +52,7 @@ typedef struct SfEntry {
     void *mount;
     unsigned pidfd_source; /* GLib source; 0: none */
     unsigned watch;        /* of the cgroup's removal; 0: none */
+    bool held;             /* its connection is in the fd store */
     SfRegistry *registry;
 } SfEntry;
 
@@ -44,13 +62,29 @@ typedef struct SfRegistryOptions {
     SfCgroups *cgroups;
     SfLoadSampler *load_sampler; /* or NULL */
     SfMountBackend backend;
+    SfFdStore store;
+    SfKeep *keep; /* NULL: sf_keep_default() */
 } SfRegistryOptions;
+
+/* What became of what a former daemon left. */
+typedef struct SfRegistryCounts {
+    unsigned resumed; /* views that went on */
+    unsigned healed;  /* views made anew, and attached again in their containers */
+    unsigned cleared; /* records and views of containers that are gone, or that made no sense */
+} SfRegistryCounts;
 
 /* Locks the runtime directory (-EWOULDBLOCK: another daemon has it, its pid is in *ret_other_pid
  * when known; -EPERM: it belongs to another user, or others may write to it), makes its folders,
- * and clears what a daemon that died left there. host and cgroups are borrowed. Negative errno. */
+ * and takes up what a former daemon left there, or clears it away. host and cgroups are borrowed.
+ * Negative errno. */
 int sf_registry_new(const SfRegistryOptions *options, SfRegistry **ret_registry,
                     pid_t *ret_other_pid) SF_WARN_UNUSED;
+/* Attaches again, in a thread, what had to be made anew. */
+void sf_registry_heal(SfRegistry *registry);
+void sf_registry_counts(const SfRegistry *registry, SfRegistryCounts *ret_counts);
+/* Views whose connection is held stay when the registry is freed. */
+void sf_registry_keep_views(SfRegistry *registry);
+char *sf_registry_fd_name(const SfContainer *container); /* in the fd store; the caller frees */
 /* Ends every container. */
 void sf_registry_free(SfRegistry *registry);
 

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -51,6 +52,7 @@ struct SfControl {
     SfRegistry *registry;
     int fd;
     unsigned source; /* accepting, or its pause */
+    bool left;       /* the socket stays for another daemon */
     char *path;
     uint64_t last_number;
     uint64_t started_nsec;
@@ -455,11 +457,36 @@ static int listen_at(const char *path)
     return sf_steal_fd(&fd);
 }
 
+/* The socket on which peers may be waiting since the daemon before this one, if its name still
+ * leads to it; else a new one, to be held for the next. */
+static int take_socket(const SfRegistryOptions *options, const char *path)
+{
+    const SfFdStore *store = &options->store;
+    SF_CLEANUP_FD int held = store->take ? store->take(store->data, SF_FD_NAME_CONTROL) : -1;
+    struct sockaddr_un address = {0};
+    socklen_t len = sizeof(address);
+    struct stat st;
+
+    if (held >= 0 && getsockname(held, (struct sockaddr *)&address, &len) == 0 &&
+        strncmp(address.sun_path, path, sizeof(address.sun_path)) == 0 && stat(path, &st) == 0 &&
+        S_ISSOCK(st.st_mode))
+        return sf_steal_fd(&held);
+    if (held >= 0)
+        store->drop(store->data, SF_FD_NAME_CONTROL);
+    int fd = listen_at(path);
+    if (fd >= 0 && store->hold) {
+        int r = store->hold(store->data, SF_FD_NAME_CONTROL, fd);
+        if (r < 0)
+            g_warning("the control socket will not outlive this daemon: %s", g_strerror(-r));
+    }
+    return fd;
+}
+
 int sf_control_new(SfRegistry *registry, SfControl **ret_control)
 {
     const SfRegistryOptions *options = sf_registry_options(registry);
     g_autofree char *path = g_build_filename(options->runtime_dir, SF_WIRE_SOCKET_NAME, NULL);
-    int fd = listen_at(path);
+    int fd = take_socket(options, path);
 
     if (fd < 0)
         return fd;
@@ -474,6 +501,11 @@ int sf_control_new(SfRegistry *registry, SfControl **ret_control)
     return 0;
 }
 
+void sf_control_leave(SfControl *control)
+{
+    control->left = true;
+}
+
 void sf_control_free(SfControl *control)
 {
     if (!control)
@@ -482,7 +514,8 @@ void sf_control_free(SfControl *control)
         end_client(g_queue_peek_head(&control->clients));
     g_source_remove(control->source);
     (void)sf_close(control->fd);
-    (void)unlink(control->path); /* the next daemon replaces it anyway */
+    if (!control->left)
+        (void)unlink(control->path); /* the next daemon replaces it anyway */
     g_free(control->path);
     g_free(control);
 }

@@ -23,6 +23,8 @@ typedef struct SfControl SfControl;
 int sf_control_new(SfRegistry *registry, SfControl **ret_control) SF_WARN_UNUSED;
 /* Ends the peers and removes the socket. */
 void sf_control_free(SfControl *control);
+/* The socket is held: it stays when the control is freed, and who connects meanwhile waits. */
+void sf_control_leave(SfControl *control);
 unsigned sf_control_clients(const SfControl *control);
 SfRegistry *sf_control_registry(const SfControl *control);
 /* Boot time in nanoseconds when this began to serve. */

@@ -19,11 +19,15 @@
 #include <string.h>
 #include <sys/uio.h>
 
+/* Set in the number of a request that the kernel sends again (linux/fuse.h, since 6.9). */
+#define UNIQUE_RESEND (UINT64_C(1) << 63)
+
 #define CACHE_FOREVER_SEC (365.0 * 24 * 3600)
 
 struct SfCodec {
     struct fuse_session *session; /* owned */
     SfPoller *poller;             /* borrowed */
+    SfCodecHooks hooks;
     /* The reply to the first INIT, kept whole. Written and read by the main thread only. */
     char init_reply[sizeof(struct fuse_out_header) + sizeof(struct fuse_init_out)];
     size_t init_reply_len; /* 0: no INIT was answered yet */
@@ -32,10 +36,13 @@ struct SfCodec {
 /* What the calling thread is serving; set around every call into libfuse. */
 typedef struct Serving {
     struct fuse_session *session;
-    SfPoller *poller;
+    const SfCodec *codec;
     int fd;
     uint64_t key;
     SfView *view;
+    SfViewRequest request;
+    uint64_t waiter; /* of a POLL */
+    bool again;
     SfCodec *keep_init; /* the reply is INIT's: keep it in this codec */
     int reply_error;    /* negative errno of writing the reply */
 } Serving;
@@ -122,6 +129,27 @@ static void forget_size(fuse_ino_t inode)
                                            0); /* ENOENT: it has none */
 }
 
+/* An opener that was killed meanwhile sends no RELEASE for the handle. Nor does one that had its
+ * answer from a process that died: then this answer is refused. */
+static void reply_open(fuse_req_t req, const struct fuse_file_info *fi, SfViewHandle *handle)
+{
+    (void)fuse_reply_open(req, fi);
+    if (serving->reply_error < 0)
+        sf_view_release(serving->view, handle);
+    else if (serving->again)
+        sf_view_forget_earlier(serving->view, handle);
+}
+
+/* The open file that a request is about. NULL: the request was replied to. */
+static SfViewHandle *handle_of(fuse_req_t req, const struct fuse_file_info *fi)
+{
+    SfViewHandle *handle = sf_view_handle(serving->view, fi->fh);
+
+    if (!handle) /* kept by nobody when the process before this one died */
+        reply_error(req, -ESTALE);
+    return handle;
+}
+
 static void op_open(fuse_req_t req, fuse_ino_t inode, struct fuse_file_info *fi)
 {
     struct stat before, after;
@@ -130,19 +158,16 @@ static void op_open(fuse_req_t req, fuse_ino_t inode, struct fuse_file_info *fi)
     int r = sf_view_getattr(serving->view, inode, &before, &constant);
 
     if (r >= 0)
-        r = sf_view_open(serving->view, inode, fi->flags, &handle);
+        r = sf_view_open(serving->view, inode, fi->flags, serving->request, &handle);
 
     if (r < 0) {
         reply_error(req, r);
         return;
     }
-    fi->fh = (uint64_t)(uintptr_t)handle;
+    fi->fh = sf_view_handle_id(handle);
     fi->direct_io = 1; /* each open has its own text, whatever another reader sees */
     fi->noflush = 1;
-    (void)fuse_reply_open(req, fi);
-    /* The opener was killed meanwhile: there will be no RELEASE for this handle. */
-    if (serving->reply_error < 0)
-        sf_view_release(serving->view, handle);
+    reply_open(req, fi, handle);
     if (sf_view_getattr(serving->view, inode, &after, &constant) >= 0 &&
         after.st_size != before.st_size)
         forget_size(inode);
@@ -154,9 +179,13 @@ static void op_read(fuse_req_t req, fuse_ino_t inode, size_t size, off_t offset,
     /* read(2) comes with the reader's lock owner (fs/fuse/file.c, fuse_direct_io), the page cache
      * filling itself has none. */
     bool for_cache = fi->lock_owner == 0;
+    SfViewHandle *handle = handle_of(req, fi);
     SfSlice slice;
-    int r = sf_view_read(serving->view, (SfViewHandle *)(uintptr_t)fi->fh, (uint64_t)offset, size,
-                         for_cache, &slice);
+
+    if (!handle)
+        return;
+    int r = sf_view_read(serving->view, handle, (uint64_t)offset, size, for_cache, serving->request,
+                         &slice);
 
     if (r < 0) {
         reply_error(req, r);
@@ -172,59 +201,76 @@ static void op_read(fuse_req_t req, fuse_ino_t inode, size_t size, off_t offset,
 static void op_write(fuse_req_t req, fuse_ino_t inode, const char *data, size_t size, off_t offset,
                      struct fuse_file_info *fi)
 {
-    int r = sf_view_write((SfViewHandle *)(uintptr_t)fi->fh, data, size);
+    const SfCodecHooks *hooks = &serving->codec->hooks;
+    SfViewHandle *handle = handle_of(req, fi);
 
-    if (r < 0)
+    if (!handle)
+        return;
+    int r = sf_view_write(handle, data, size, serving->request);
+    if (r < 0) {
         reply_error(req, r);
-    else
-        (void)fuse_reply_write(req, (size_t)r);
+        return;
+    }
+    if (hooks->hold_events)
+        hooks->hold_events(hooks->data, sf_view_events(handle));
+    (void)fuse_reply_write(req, (size_t)r);
 }
 
-/* Watched first: an event that comes before the question is then either found by it or told. */
+/* Watched first: an event that comes before the question is then either found by it or told. The
+ * kernel's number of the waiter is in the request; libfuse's handle of it is of no use to another
+ * process. */
 static void op_poll(fuse_req_t req, fuse_ino_t inode, struct fuse_file_info *fi,
                     struct fuse_pollhandle *poll_handle)
 {
-    const SfViewHandle *handle = (const SfViewHandle *)(uintptr_t)fi->fh;
-    SfViewEvents events = sf_view_events(handle);
+    bool wait = poll_handle != NULL;
+    SfViewHandle *handle = handle_of(req, fi);
     int r = 0;
 
-    if (events.fd >= 0 && poll_handle)
-        r = sf_poller_watch(serving->poller, serving->key, events, poll_handle);
-    else if (poll_handle)
+    if (poll_handle)
         fuse_pollhandle_destroy(poll_handle);
+    if (!handle)
+        return;
+    SfViewEvents events = sf_view_events(handle);
+    if (events.fd >= 0 && wait) {
+        sf_view_set_waiter(handle, serving->waiter);
+        r = sf_poller_watch(serving->codec->poller, serving->key, events, serving->waiter);
+    }
     if (r < 0) {
         reply_error(req, r);
         return;
     }
     unsigned state = sf_view_poll(handle);
-    if (events.fd >= 0 && sf_poller_take_event(serving->poller, events))
+    if (events.fd >= 0 && sf_poller_take_event(serving->codec->poller, events))
         state |= POLLPRI;
     (void)fuse_reply_poll(req, state);
 }
 
 static void op_release(fuse_req_t req, fuse_ino_t inode, struct fuse_file_info *fi)
 {
-    SfViewEvents events = sf_view_events((SfViewHandle *)(uintptr_t)fi->fh);
+    const SfCodecHooks *hooks = &serving->codec->hooks;
+    SfViewHandle *handle = sf_view_handle(serving->view, fi->fh);
 
-    if (events.fd >= 0)
-        sf_poller_forget(serving->poller, events);
-    sf_view_release(serving->view, (SfViewHandle *)(uintptr_t)fi->fh);
+    /* Without one: released by a process that died before it could say so. */
+    if (handle && sf_view_events(handle).fd >= 0) {
+        sf_poller_forget(serving->codec->poller, sf_view_events(handle));
+        if (hooks->drop_events)
+            hooks->drop_events(hooks->data, sf_view_events(handle));
+    }
+    sf_view_release(serving->view, handle);
     reply_error(req, 0);
 }
 
 static void op_opendir(fuse_req_t req, fuse_ino_t inode, struct fuse_file_info *fi)
 {
     SfViewHandle *handle;
-    int r = sf_view_open_directory(serving->view, inode, &handle);
+    int r = sf_view_open_directory(serving->view, inode, serving->request, &handle);
 
     if (r < 0) {
         reply_error(req, r);
         return;
     }
-    fi->fh = (uint64_t)(uintptr_t)handle;
-    (void)fuse_reply_open(req, fi);
-    if (serving->reply_error < 0)
-        sf_view_release(serving->view, handle);
+    fi->fh = sf_view_handle_id(handle);
+    reply_open(req, fi, handle);
 }
 
 /* An entry's offset is the number of the next one. */
@@ -233,10 +279,14 @@ static void op_readdir(fuse_req_t req, fuse_ino_t inode, size_t size, off_t offs
 {
     char buffer[4096];
     size_t room = MIN(size, sizeof(buffer)), used = 0;
+    SfViewHandle *handle = handle_of(req, fi);
     SfViewEntry entry;
     SfSlice rest;
-    int r = sf_view_read_directory(serving->view, (SfViewHandle *)(uintptr_t)fi->fh,
-                                   (uint64_t)offset, &rest);
+
+    if (!handle)
+        return;
+    int r =
+        sf_view_read_directory(serving->view, handle, (uint64_t)offset, serving->request, &rest);
 
     if (r < 0) {
         reply_error(req, r);
@@ -323,7 +373,7 @@ static void log_libfuse(enum fuse_log_level level, const char *format, va_list a
     g_free(message);
 }
 
-int sf_codec_new(SfPoller *poller, SfCodec **ret_codec)
+int sf_codec_new(SfPoller *poller, const SfCodecHooks *hooks, SfCodec **ret_codec)
 {
     static const struct fuse_custom_io io = {.writev = write_reply, .read = read_nothing};
     char *argv[] = {(char *)"sysfsd", NULL};
@@ -331,6 +381,8 @@ int sf_codec_new(SfPoller *poller, SfCodec **ret_codec)
     SfCodec *codec = g_new0(SfCodec, 1);
 
     codec->poller = poller;
+    if (hooks)
+        codec->hooks = *hooks;
     fuse_set_log_func(log_libfuse);
     codec->session = fuse_session_new(&args, &operations, sizeof(operations), codec);
     fuse_opt_free_args(&args);
@@ -369,17 +421,23 @@ static int process(SfCodec *codec, Serving *now, char *request, size_t len)
     return now->reply_error;
 }
 
-void sf_codec_serve(SfCodec *codec, const SfCodecPeer *peer, char *request, size_t len)
+void sf_codec_serve(SfCodec *codec, const SfCodecPeer *peer, char *request, size_t len, bool again)
 {
     const struct fuse_in_header *header = (const struct fuse_in_header *)request;
+    const struct fuse_poll_in *poll_in = (const struct fuse_poll_in *)(header + 1);
     Serving now = {.session = codec->session,
-                   .poller = codec->poller,
+                   .codec = codec,
                    .fd = peer->fd,
                    .key = peer->key,
-                   .view = peer->view};
+                   .view = peer->view,
+                   .again = again};
 
     if (len < sizeof(*header))
         return; /* the kernel never does that; without a header there is nobody to answer */
+    now.request = header->unique & ~UNIQUE_RESEND;
+    now.again |= (header->unique & UNIQUE_RESEND) != 0;
+    if (header->opcode == FUSE_POLL && len >= sizeof(*header) + sizeof(*poll_in))
+        now.waiter = poll_in->kh;
     switch (header->opcode) {
     case FUSE_FORGET:
     case FUSE_BATCH_FORGET: /* inodes are not counted; neither has a reply */
@@ -394,19 +452,18 @@ void sf_codec_serve(SfCodec *codec, const SfCodecPeer *peer, char *request, size
     }
 }
 
-void sf_codec_tell_event(SfCodec *codec, int fd, struct fuse_pollhandle *poll_handle)
+void sf_codec_tell_event(int fd, uint64_t waiter)
 {
-    Serving now = {.session = codec->session, .fd = fd};
+    struct {
+        struct fuse_out_header header;
+        struct fuse_notify_poll_wakeup_out wakeup;
+    } message = {.header = {.len = sizeof(message), .error = FUSE_NOTIFY_POLL},
+                 .wakeup = {.kh = waiter}};
+    ssize_t n;
 
-    serving = &now;
-    (void)fuse_lowlevel_notify_poll(poll_handle); /* ENOENT: nobody waits any more */
-    serving = NULL;
-    fuse_pollhandle_destroy(poll_handle);
-}
-
-void sf_codec_drop_event(struct fuse_pollhandle *poll_handle)
-{
-    fuse_pollhandle_destroy(poll_handle);
+    do
+        n = write(fd, &message, sizeof(message));
+    while (n < 0 && errno == EINTR); /* ENOENT: nobody waits any more */
 }
 
 int sf_codec_answer_init(SfCodec *codec, int fd, char *request, size_t len)
@@ -422,4 +479,9 @@ int sf_codec_answer_init(SfCodec *codec, int fd, char *request, size_t len)
     }
     reply->unique = header->unique;
     return write(fd, codec->init_reply, codec->init_reply_len) < 0 ? -errno : 0;
+}
+
+bool sf_codec_is_ready(const SfCodec *codec)
+{
+    return codec->init_reply_len > 0;
 }

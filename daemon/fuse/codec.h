@@ -22,8 +22,16 @@
 
 typedef struct SfCodec SfCodec;
 
-/* poller: where processes wait that poll(2) a file; borrowed, outlives the codec. -ENOMEM. */
-int sf_codec_new(SfPoller *poller, SfCodec **ret_codec) SF_WARN_UNUSED;
+/* Files that are waited on outlive the process only if their fd is held elsewhere. */
+typedef struct SfCodecHooks {
+    void (*hold_events)(void *data, SfViewEvents events); /* something was written to it */
+    void (*drop_events)(void *data, SfViewEvents events); /* it is closed */
+    void *data;
+} SfCodecHooks;
+
+/* hooks: copied; NULL: nobody holds them. poller: where processes wait that poll(2) a file;
+ * borrowed, outlives the codec. -ENOMEM. */
+int sf_codec_new(SfPoller *poller, const SfCodecHooks *hooks, SfCodec **ret_codec) SF_WARN_UNUSED;
 void sf_codec_free(SfCodec *codec);
 
 /* The connection that a request comes from. */
@@ -34,16 +42,14 @@ typedef struct SfCodecPeer {
 } SfCodecPeer;
 
 /* Decodes one request, serves it from the peer's view, writes the one reply (if its kind has one)
- * to its fd. The buffer may be changed. */
-void sf_codec_serve(SfCodec *codec, const SfCodecPeer *peer, char *request, size_t len);
+ * to its fd. The buffer may be changed. again: a process that died may have served it already. */
+void sf_codec_serve(SfCodec *codec, const SfCodecPeer *peer, char *request, size_t len, bool again);
 
-/* Tells the kernel that a file which somebody polls has an event. Takes poll_handle over. */
-void sf_codec_tell_event(SfCodec *codec, int fd, struct fuse_pollhandle *poll_handle);
-
-/* Frees a poll handle that is not to be told. */
-void sf_codec_drop_event(struct fuse_pollhandle *poll_handle);
+/* Tells the kernel that a file which somebody polls has an event. */
+void sf_codec_tell_event(int fd, uint64_t waiter);
 
 /* Answers a connection's INIT. The first goes through libfuse and its reply is kept; to every later
  * connection the same reply is written, since libfuse knows one INIT a session. -EPROTO when the
  * request is none; -errno of the write. Not thread-safe: the main thread mounts. */
 int sf_codec_answer_init(SfCodec *codec, int fd, char *request, size_t len) SF_WARN_UNUSED;
+bool sf_codec_is_ready(const SfCodec *codec); /* an INIT was answered */

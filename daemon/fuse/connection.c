@@ -120,8 +120,24 @@ static int take_init(SfCodec *codec, int fd)
     return sf_codec_answer_init(codec, fd, request, (size_t)n);
 }
 
-int sf_connection_open(SfConnectionTable *table, SfCodec *codec, SfView *view,
-                       const char *mount_point, SfConnection **ret_connection)
+static int slot_fill(SfConnectionTable *table, int fd, SfView *view, const char *mount_point,
+                     SfConnection **ret_connection)
+{
+    SF_CLEANUP_FD int guard = fd;
+    SfConnection *slot = slot_take(table);
+
+    if (!slot)
+        return -ENOSPC;
+    slot->fd = sf_steal_fd(&guard);
+    slot->view = sf_view_ref(view);
+    slot->mount_point = g_strdup(mount_point);
+    atomic_store(&slot->state, (atomic_load(&slot->state) & ~(CLOSING | REFERENCES)) | 1);
+    *ret_connection = slot;
+    return 0;
+}
+
+/* A mounted connection that has negotiated. */
+static int open_mount(SfCodec *codec, const char *mount_point)
 {
     SF_CLEANUP_FD int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
@@ -131,17 +147,41 @@ int sf_connection_open(SfConnectionTable *table, SfCodec *codec, SfView *view,
     if (r < 0)
         return r;
     r = take_init(codec, fd);
-    SfConnection *slot = r < 0 ? NULL : slot_take(table);
-    if (!slot) {
+    if (r < 0) {
         (void)umount2(mount_point, MNT_DETACH | UMOUNT_NOFOLLOW); /* nothing else can be done */
-        return r < 0 ? r : -ENOSPC;
+        return r;
     }
-    slot->fd = sf_steal_fd(&fd);
-    slot->view = sf_view_ref(view);
-    slot->mount_point = g_strdup(mount_point);
-    atomic_store(&slot->state, (atomic_load(&slot->state) & ~(CLOSING | REFERENCES)) | 1);
-    *ret_connection = slot;
-    return 0;
+    return sf_steal_fd(&fd);
+}
+
+int sf_connection_open(SfConnectionTable *table, SfCodec *codec, SfView *view,
+                       const char *mount_point, SfConnection **ret_connection)
+{
+    int fd = open_mount(codec, mount_point);
+    if (fd < 0)
+        return fd;
+    int r = slot_fill(table, fd, view, mount_point, ret_connection);
+    if (r < 0)
+        (void)umount2(mount_point, MNT_DETACH | UMOUNT_NOFOLLOW); /* nothing else can be done */
+    return r;
+}
+
+int sf_connection_adopt(SfConnectionTable *table, int fd, SfView *view, const char *mount_point,
+                        SfConnection **ret_connection)
+{
+    return slot_fill(table, fd, view, mount_point, ret_connection);
+}
+
+int sf_connection_prime(SfCodec *codec, const char *mount_point)
+{
+    if (sf_codec_is_ready(codec))
+        return 0;
+    int fd = open_mount(codec, mount_point);
+    if (fd < 0)
+        return fd;
+    int r = umount2(mount_point, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 ? -errno : 0;
+    (void)sf_close(fd);
+    return r;
 }
 
 void sf_connection_close(SfConnection *connection)
@@ -149,6 +189,11 @@ void sf_connection_close(SfConnection *connection)
     atomic_fetch_or(&connection->state, CLOSING);
     if (umount2(connection->mount_point, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 && errno != EINVAL)
         g_warning("cannot unmount %s: %s", connection->mount_point, g_strerror(errno));
+}
+
+void sf_connection_leave(SfConnection *connection)
+{
+    atomic_fetch_or(&connection->state, CLOSING);
 }
 
 uint64_t sf_connection_key(const SfConnection *connection)

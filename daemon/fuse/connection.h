@@ -34,9 +34,19 @@ void sf_connection_table_free(SfConnectionTable *table);
  * Main thread. -ENOSPC: no slot is free. Nothing is left mounted on error. */
 int sf_connection_open(SfConnectionTable *table, SfCodec *codec, SfView *view,
                        const char *mount_point, SfConnection **ret_connection) SF_WARN_UNUSED;
+/* The same for a connection that is mounted already and was served by another process: fd is taken
+ * over, also on error. */
+int sf_connection_adopt(SfConnectionTable *table, int fd, SfView *view, const char *mount_point,
+                        SfConnection **ret_connection) SF_WARN_UNUSED;
+/* Has libfuse negotiate, by a mount on mount_point that is gone again at once: without it, no
+ * request of an adopted connection can be decoded. Nothing happens where an INIT was answered. */
+int sf_connection_prime(SfCodec *codec, const char *mount_point) SF_WARN_UNUSED;
 /* Unmounts lazily and forbids new references; the caller's reference is still to be released. Main
  * thread. */
 void sf_connection_close(SfConnection *connection);
+
+/* Forbids new references as sf_connection_close() does, and leaves the mount. */
+void sf_connection_leave(SfConnection *connection);
 
 /* What epoll keeps; sf_connection_acquire() turns it into a reference, or NULL when that connection
  * is closing or gone. */

@@ -3,13 +3,10 @@
  * The thread that waits for events. What an event is is the kernel's file's matter.
  */
 
-#define FUSE_USE_VERSION 314
-
 #include "daemon/fuse/poller.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <fuse_lowlevel.h>
 #include <glib.h>
 #include <pthread.h>
 #include <signal.h>
@@ -18,15 +15,16 @@
 
 #include "lib/base/fd.h"
 
-#define STOP_ID 0 /* SfViewEvents.id begins at 1 */
+#define STOP_ID 0 /* no SfViewEvents.id is */
 
 typedef struct Watch {
     uint64_t id; /* SfViewEvents.id; the key in the table */
     uint64_t connection;
-    int epoll_fd;                        /* the poller's */
-    int fd;                              /* owned */
-    bool pending;                        /* an event that nobody has taken yet */
-    struct fuse_pollhandle *poll_handle; /* owned; NULL once told */
+    int epoll_fd; /* the poller's */
+    int fd;       /* owned */
+    bool pending; /* an event that nobody has taken yet */
+    bool wanted;  /* not told yet */
+    uint64_t waiter;
 } Watch;
 
 struct SfPoller {
@@ -39,12 +37,6 @@ struct SfPoller {
     GHashTable *watches;  /* id -> Watch, owned */
 };
 
-static void destroy_poll_handle(struct fuse_pollhandle *poll_handle)
-{
-    if (poll_handle)
-        fuse_pollhandle_destroy(poll_handle);
-}
-
 static void free_watch(void *data)
 {
     Watch *watch = data;
@@ -52,26 +44,27 @@ static void free_watch(void *data)
     /* Closing alone would leave it in the set: the view's own fd is of the same open file. */
     (void)epoll_ctl(watch->epoll_fd, EPOLL_CTL_DEL, watch->fd, NULL);
     (void)sf_close(watch->fd);
-    destroy_poll_handle(watch->poll_handle);
     g_free(watch);
 }
 
 /* An event of the file with that number, which may be closed by now. */
 static void happen(SfPoller *poller, uint64_t id)
 {
-    struct fuse_pollhandle *poll_handle = NULL;
-    uint64_t connection = 0;
+    uint64_t connection = 0, waiter = 0;
+    bool wanted = false;
 
     (void)pthread_mutex_lock(&poller->lock);
     Watch *watch = g_hash_table_lookup(poller->watches, &id);
     if (watch) {
         watch->pending = true;
         connection = watch->connection;
-        poll_handle = g_steal_pointer(&watch->poll_handle);
+        waiter = watch->waiter;
+        wanted = watch->wanted;
+        watch->wanted = false;
     }
     (void)pthread_mutex_unlock(&poller->lock);
-    if (poll_handle)
-        poller->tell(poller->data, connection, poll_handle);
+    if (wanted)
+        poller->tell(poller->data, connection, waiter);
 }
 
 static void *run(void *data)
@@ -173,22 +166,18 @@ static int add_watch(SfPoller *poller, uint64_t connection, SfViewEvents events,
     return 0;
 }
 
-int sf_poller_watch(SfPoller *poller, uint64_t connection, SfViewEvents events,
-                    struct fuse_pollhandle *poll_handle)
+int sf_poller_watch(SfPoller *poller, uint64_t connection, SfViewEvents events, uint64_t waiter)
 {
-    int r;
-
     (void)pthread_mutex_lock(&poller->lock);
     Watch *watch = g_hash_table_lookup(poller->watches, &events.id);
     /* An event may come as soon as it is armed: happen() waits for the lock. */
-    r = watch ? arm(poller, watch, EPOLL_CTL_MOD) : add_watch(poller, connection, events, &watch);
+    int r =
+        watch ? arm(poller, watch, EPOLL_CTL_MOD) : add_watch(poller, connection, events, &watch);
     if (r >= 0) {
-        struct fuse_pollhandle *before = watch->poll_handle;
-        watch->poll_handle = poll_handle;
-        poll_handle = before;
+        watch->waiter = waiter;
+        watch->wanted = true;
     }
     (void)pthread_mutex_unlock(&poller->lock);
-    destroy_poll_handle(poll_handle);
     return r;
 }
 

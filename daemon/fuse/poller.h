@@ -13,18 +13,17 @@
 #include "daemon/view/view.h"
 
 typedef struct SfPoller SfPoller;
-struct fuse_pollhandle;
 
-/* tell: wakes the waiter of a connection, without any lock held; takes poll_handle over. */
-typedef void (*SfPollerTell)(void *data, uint64_t connection, struct fuse_pollhandle *poll_handle);
+/* tell: wakes the waiter of a connection, by the kernel's number of it; without any lock held. */
+typedef void (*SfPollerTell)(void *data, uint64_t connection, uint64_t waiter);
 
 int sf_poller_new(SfPollerTell tell, void *data, SfPoller **ret_poller) SF_WARN_UNUSED;
 void sf_poller_free(SfPoller *poller);
 
-/* Watches for the next event of an open file and tells it once; poll_handle is taken over, also on
- * error. The file's fd is duplicated. Negative errno. */
+/* Watches for the next event of an open file and tells it once. The file's fd is duplicated.
+ * Negative errno. */
 int sf_poller_watch(SfPoller *poller, uint64_t connection, SfViewEvents events,
-                    struct fuse_pollhandle *poll_handle) SF_WARN_UNUSED;
+                    uint64_t waiter) SF_WARN_UNUSED;
 /* Whether the poller has seen an event of the file since it was asked last: the kernel tells each
  * once, and the waiter has not had this one. */
 bool sf_poller_take_event(SfPoller *poller, SfViewEvents events);

@@ -12,28 +12,45 @@
 #include <errno.h>
 #include <glib.h>
 #include <pthread.h>
+#include <linux/fuse.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <time.h>
 
 #include "daemon/fuse/connection.h"
 
 #define WORKERS_MIN 4
 #define WORKERS_MAX 64
 #define STOP_KEY UINT64_MAX
+#define STUCK_NSEC (UINT64_C(10) * 1000000000)
+/* Requests but WRITE are shorter: a name of 255 bytes and the headers. */
+#define JOURNAL_TOUCHED 8192u
 
 typedef struct Worker {
     pthread_t thread;
     struct SfServer *server;
-    char *buffer; /* owned; SF_FUSE_BUFFER_BYTES */
+    /* Requests are read into the keep's journal, and served from a copy. */
+    char *journal;                   /* borrowed; SF_FUSE_BUFFER_BYTES */
+    _Atomic uint64_t *journal_owner; /* borrowed */
+    char *buffer;                    /* owned; SF_FUSE_BUFFER_BYTES */
     _Atomic uint64_t requests;
+    _Atomic uint64_t busy_since; /* coarse monotonic nanoseconds; 0: waits for a request */
     bool started;
 } Worker;
 
+/* A connection that is taken up. */
+typedef struct Resumed {
+    struct SfServer *server;
+    SfConnection *connection;
+} Resumed;
+
 struct SfServer {
     int epoll_fd;
-    int stop_fd; /* eventfd in the set; readable: workers end */
+    int stop_fd;  /* eventfd in the set; readable: workers end */
+    SfKeep *keep; /* borrowed */
     SfPoller *poller;
     SfCodec *codec;
     SfConnectionTable *connections;
@@ -42,19 +59,58 @@ struct SfServer {
     Worker workers[];
 };
 
+static uint64_t coarse_nsec(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_MONOTONIC_COARSE, &now); /* cannot fail for this clock */
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+bool sf_server_is_stuck(const SfServer *server)
+{
+    uint64_t now = coarse_nsec();
+
+    for (unsigned i = 0; i < server->worker_count; i++) {
+        uint64_t since = atomic_load_explicit(&server->workers[i].busy_since, memory_order_relaxed);
+        if (since == 0 || since > now || now - since < STUCK_NSEC)
+            return false;
+    }
+    return server->worker_count > 0;
+}
+
+static uint64_t owner_of(const SfConnection *connection)
+{
+    return sf_container_number(sf_view_container(connection->view));
+}
+
+static void serve(SfServer *server, const SfConnection *connection, char *request, size_t len,
+                  bool again)
+{
+    SfCodecPeer peer = {connection->fd, sf_connection_key(connection), connection->view};
+
+    sf_codec_serve(server->codec, &peer, request, len, again);
+}
+
 /* Takes one request off the connection and answers it. False when the connection is dead (unmounted
- * or aborted by somebody). */
+ * or aborted by somebody). From the moment the kernel has handed a request out until it is answered
+ * the journal has it: the length that it begins with is 0 before. */
 static bool serve_one(Worker *worker, SfConnection *connection)
 {
-    ssize_t n = read(connection->fd, worker->buffer, SF_FUSE_BUFFER_BYTES);
-
-    if (n < 0) /* EAGAIN: another wake-up took it. ENOENT: the request was withdrawn while it was
-                  copied. */
-        return errno != ENODEV;
-    SfCodecPeer peer = {connection->fd, sf_connection_key(connection), connection->view};
-    sf_codec_serve(worker->server->codec, &peer, worker->buffer, (size_t)n);
-    atomic_fetch_add_explicit(&worker->requests, 1, memory_order_relaxed);
-    return true;
+    ((struct fuse_in_header *)worker->journal)->len = 0;
+    atomic_store(worker->journal_owner, owner_of(connection));
+    ssize_t n = read(connection->fd, worker->journal, SF_FUSE_BUFFER_BYTES);
+    if (n >= 0) {
+        atomic_store_explicit(&worker->busy_since, coarse_nsec(), memory_order_relaxed);
+        memcpy(worker->buffer, worker->journal, (size_t)n);
+        serve(worker->server, connection, worker->buffer, (size_t)n, false);
+        atomic_store_explicit(&worker->busy_since, 0, memory_order_relaxed);
+        atomic_fetch_add_explicit(&worker->requests, 1, memory_order_relaxed);
+    }
+    /* EAGAIN: another wake-up took it. ENOENT: the request was withdrawn while it was copied. */
+    bool alive = n >= 0 || errno != ENODEV;
+    atomic_store(worker->journal_owner, 0);
+    return alive;
 }
 
 /* Gives up a reference. */
@@ -67,16 +123,14 @@ static void release(SfServer *server, SfConnection *connection)
 }
 
 /* The poller's thread has seen an event of a file of that connection. */
-static void tell_event(void *data, uint64_t key, struct fuse_pollhandle *poll_handle)
+static void tell_event(void *data, uint64_t key, uint64_t waiter)
 {
     SfServer *server = data;
     SfConnection *connection = sf_connection_acquire(server->connections, key);
 
-    if (!connection) {
-        sf_codec_drop_event(poll_handle);
+    if (!connection)
         return;
-    }
-    sf_codec_tell_event(server->codec, connection->fd, poll_handle);
+    sf_codec_tell_event(connection->fd, waiter);
     release(server, connection);
 }
 
@@ -119,6 +173,12 @@ static int start_worker(SfServer *server, unsigned index)
 
     worker->server = server;
     worker->buffer = g_malloc(SF_FUSE_BUFFER_BYTES);
+    worker->journal = sf_keep_journal_buffer(server->keep, index);
+    worker->journal_owner = sf_keep_journal_owner(server->keep, index);
+    atomic_store(worker->journal_owner, 0);
+    /* Touched now: a fault while the kernel copies a request to a process that is being killed
+     * would be an error for the reader. */
+    memset(worker->journal, 0, JOURNAL_TOUCHED);
     (void)sigfillset(&all); /* signals are the main thread's */
     (void)pthread_sigmask(SIG_SETMASK, &all, &before);
     int r = -pthread_create(&worker->thread, NULL, run_worker, worker);
@@ -129,6 +189,15 @@ static int start_worker(SfServer *server, unsigned index)
         (void)g_snprintf(name, sizeof(name), "fuse-%u", index);
         (void)pthread_setname_np(worker->thread, name);
     }
+    return r;
+}
+
+static int start_workers(SfServer *server)
+{
+    int r = 0;
+
+    for (unsigned i = 0; i < server->worker_count && r >= 0; i++)
+        r = start_worker(server, i);
     return r;
 }
 
@@ -147,8 +216,13 @@ static int open_set(SfServer *server)
     return 0;
 }
 
-int sf_server_new(unsigned workers, SfServer **ret_server)
+int sf_server_new(const SfServerOptions *options, SfServer **ret_server)
 {
+    static const SfServerOptions plain = {0};
+
+    if (!options)
+        options = &plain;
+    unsigned workers = options->workers;
     if (workers == 0)
         workers = CLAMP(g_get_num_processors(), WORKERS_MIN, WORKERS_MAX / 4);
     workers = MIN(workers, WORKERS_MAX);
@@ -157,14 +231,15 @@ int sf_server_new(unsigned workers, SfServer **ret_server)
     server->epoll_fd = server->stop_fd = -1;
     server->worker_count = workers;
     server->connections = sf_connection_table_new();
+    server->keep = options->keep ? options->keep : sf_keep_default();
 
-    int r = sf_poller_new(tell_event, server, &server->poller);
+    int r = server->keep ? sf_poller_new(tell_event, server, &server->poller) : -ENOMEM;
     if (r >= 0)
-        r = sf_codec_new(server->poller, &server->codec);
+        r = sf_codec_new(server->poller, &options->hooks, &server->codec);
     if (r >= 0)
         r = open_set(server);
-    for (unsigned i = 0; i < workers && r >= 0; i++)
-        r = start_worker(server, i);
+    if (r >= 0 && !options->paused)
+        r = start_workers(server);
     if (r < 0) {
         sf_server_free(server);
         return r;
@@ -192,25 +267,105 @@ void sf_server_free(SfServer *server)
     g_free(server);
 }
 
-int sf_server_mount(SfServer *server, SfView *view, const char *mount_point,
-                    SfConnection **ret_connection)
+/* Into the epoll set; on error the connection is closed. */
+static int begin(SfServer *server, SfConnection *connection)
 {
-    SfConnection *connection;
-    int r = sf_connection_open(server->connections, server->codec, view, mount_point, &connection);
-    if (r < 0)
-        return r;
-
     struct epoll_event event = {.events = EPOLLIN | EPOLLONESHOT,
                                 .data.u64 = sf_connection_key(connection)};
+
     if (epoll_ctl(server->epoll_fd, EPOLL_CTL_ADD, connection->fd, &event) < 0) {
-        r = -errno;
+        int r = -errno;
         sf_connection_close(connection);
         release(server, connection);
         return r;
     }
     atomic_fetch_add(&server->connection_count, 1);
-    *ret_connection = connection;
     return 0;
+}
+
+int sf_server_mount(SfServer *server, SfView *view, const char *mount_point,
+                    SfConnection **ret_connection)
+{
+    SfConnection *connection;
+    int r = sf_connection_open(server->connections, server->codec, view, mount_point, &connection);
+
+    if (r >= 0)
+        r = begin(server, connection);
+    if (r >= 0)
+        *ret_connection = connection;
+    return r;
+}
+
+int sf_server_prime(SfServer *server, const char *mount_point)
+{
+    return sf_connection_prime(server->codec, mount_point);
+}
+
+/* Who waits for events of a file of the view that was taken up. */
+static void watch_again(SfViewHandle *handle, void *data)
+{
+    Resumed *resumed = data;
+    SfViewEvents events = sf_view_events(handle);
+    uint64_t waiter = sf_view_waiter(handle);
+
+    if (events.fd >= 0 && waiter != 0 &&
+        sf_poller_watch(resumed->server->poller, sf_connection_key(resumed->connection), events,
+                        waiter) < 0)
+        sf_codec_tell_event(resumed->connection->fd, waiter); /* it asks again */
+}
+
+/* What a process that died was asked on this connection. In the order of its threads, which is
+ * none: requests of one reader wait for each other. */
+static void serve_journal(SfServer *server, const SfConnection *connection)
+{
+    g_autofree char *request = NULL;
+
+    for (unsigned i = 0; i < SF_KEEP_JOURNALS; i++) {
+        const char *journal = sf_keep_journal_buffer(server->keep, i);
+        size_t len = ((const struct fuse_in_header *)journal)->len;
+        if (atomic_load(sf_keep_journal_owner(server->keep, i)) != owner_of(connection) ||
+            len < sizeof(struct fuse_in_header) || len > SF_FUSE_BUFFER_BYTES)
+            continue;
+        request = request ? request : g_malloc(SF_FUSE_BUFFER_BYTES);
+        memcpy(request, journal, len);
+        serve(server, connection, request, len, true);
+        atomic_store(sf_keep_journal_owner(server->keep, i), 0);
+    }
+}
+
+int sf_server_resume(SfServer *server, SfView *view, const char *mount_point, int fd,
+                     SfConnection **ret_connection)
+{
+    SfConnection *connection;
+    int r = sf_connection_adopt(server->connections, fd, view, mount_point, &connection);
+
+    if (r < 0)
+        return r;
+    Resumed resumed = {server, connection};
+    serve_journal(server, connection);
+    sf_view_each_handle(view, watch_again, &resumed);
+    r = begin(server, connection);
+    if (r >= 0)
+        *ret_connection = connection;
+    return r;
+}
+
+int sf_server_go(SfServer *server)
+{
+    return start_workers(server);
+}
+
+int sf_server_connection_fd(const SfConnection *connection)
+{
+    return connection->fd;
+}
+
+void sf_server_leave(SfServer *server, SfConnection *connection)
+{
+    sf_connection_leave(connection);
+    (void)epoll_ctl(server->epoll_fd, EPOLL_CTL_DEL, connection->fd, NULL);
+    atomic_fetch_sub(&server->connection_count, 1);
+    release(server, connection);
 }
 
 void sf_server_unmount(SfServer *server, SfConnection *connection)

@@ -88,11 +88,17 @@ static bool path_below(const Place *parent, const char *name, char path[PATH_MAX
     return n > 0 && n < PATH_MAX;
 }
 
-static const SfHostNode *intern(const Place *parent, const char *path)
+static uint64_t inode_of_node(unsigned node)
+{
+    return sf_tree()->nodes[node].inode;
+}
+
+static const SfHostNode *intern(const SfView *view, const Place *parent, const char *path)
 {
     size_t top_len = strlen(sf_view_provider(parent->node)->path);
 
-    return sf_host_node_intern(parent->node, path, (unsigned)top_len + 1);
+    return sf_host_node_intern(sf_container_keep(view->container), parent->node, path,
+                               (unsigned)top_len + 1);
 }
 
 int sf_view_lookup_below(SfView *view, const Place *parent, const char *name, struct stat *ret_stat,
@@ -110,7 +116,7 @@ int sf_view_lookup_below(SfView *view, const Place *parent, const char *name, st
     int r = sf_host_stat(sf_container_host(view->container), path, &st);
     if (r < 0)
         return r;
-    const SfHostNode *below = intern(parent, path);
+    const SfHostNode *below = intern(view, parent, path);
     return below ? sf_view_stat_below(view, below, ret_stat, ret_constant) : -ENOENT;
 }
 
@@ -135,35 +141,35 @@ static void list_below(const char *name, void *data)
     }
     if (!path_below(listing->place, name, path))
         return;
-    const SfHostNode *below = intern(listing->place, path);
+    const SfHostNode *below = intern(view, listing->place, path);
     if (below && sf_view_stat_below(view, below, &st, &constant) >= 0)
         add_entry(listing->text, name, st.st_ino, st.st_mode);
 }
 
-static uint64_t parent_inode(const Place *place)
+static uint64_t parent_inode(const SfView *view, const Place *place)
 {
     const char *slash = place->below ? strrchr(place->below->relative, '/') : NULL;
 
     if (!place->below)
-        return SF_VIEW_ROOT + sf_tree()->nodes[place->node].parent;
+        return inode_of_node(sf_tree()->nodes[place->node].parent);
     if (!slash)
-        return SF_VIEW_ROOT + place->node;
+        return inode_of_node(place->node);
     g_autofree char *path = g_strndup(place->below->path, (gsize)(slash - place->below->path));
-    const SfHostNode *parent = intern(place, path);
-    return parent ? SF_VIEW_BELOW + parent->number : SF_VIEW_ROOT + place->node;
+    const SfHostNode *parent = intern(view, place, path);
+    return parent ? SF_VIEW_BELOW + parent->number : inode_of_node(place->node);
 }
 
 int sf_view_list(SfView *view, const Place *place, SfText *text)
 {
     const SfTree *tree = sf_tree();
     uint64_t self =
-        place->below ? SF_VIEW_BELOW + place->below->number : SF_VIEW_ROOT + place->node;
+        place->below ? SF_VIEW_BELOW + place->below->number : inode_of_node(place->node);
 
     add_entry(text, ".", self, S_IFDIR);
-    add_entry(text, "..", parent_inode(place), S_IFDIR);
+    add_entry(text, "..", parent_inode(view, place), S_IFDIR);
     for (unsigned i = 1; i < tree->count && !place->below; i++) {
         if (view->nodes[i].present && tree->nodes[i].parent == place->node)
-            add_entry(text, tree->nodes[i].name, SF_VIEW_ROOT + i, view->nodes[i].mode);
+            add_entry(text, tree->nodes[i].name, tree->nodes[i].inode, view->nodes[i].mode);
     }
     if (!view->nodes[place->node].host_directory)
         return 0;
@@ -210,4 +216,22 @@ int sf_view_read_link(SfView *view, uint64_t inode, char *buffer, size_t size)
     if (r < 0)
         return r;
     return sf_host_read_link(sf_container_host(view->container), place.below->path, buffer, size);
+}
+
+void sf_view_adopt_name(SfKeep *keep, uint64_t id)
+{
+    const SfKeepNote *note = sf_keep_note(keep, id);
+    SfSlice text = sf_keep_text(keep, id);
+    g_autofree char *path = g_strndup(text.data, text.len);
+    const SfTree *tree = sf_tree();
+
+    for (unsigned i = 1; i < tree->count; i++) {
+        const SfProvider *provider = sf_view_provider(i);
+        size_t len = provider ? strlen(provider->path) : 0;
+        if (provider && !provider->ops->render && strncmp(path, provider->path, len) == 0 &&
+            path[len] == '/' &&
+            sf_host_node_adopt((unsigned)atomic_load(&note->place), i, path, (unsigned)len + 1))
+            return;
+    }
+    sf_keep_remove(keep, id); /* of a directory that this build does not answer for */
 }

@@ -20,13 +20,20 @@
 
 struct SfViewHandle {
     GList link; /* in SfView.open_files */
+    SfView *view;
+    uint64_t id; /* of the keep's entry, which has the text */
     Place place;
     bool directory;
-    bool begun; /* somebody has read from the text's beginning */
-    char *text; /* owned; NULL when empty */
-    size_t len;
-    SfViewEvents events; /* its fd is owned */
+    size_t len;    /* of the text */
+    int events_fd; /* owned; -1: not opened for writing */
 };
+
+/* SfKeepNote.flags of a file: its open flags, and this: somebody has read from the beginning. */
+#define FLAG_BEGUN (UINT64_C(1) << 32)
+
+/* Living handles by the slot of their entry, so that what the kernel sends can be looked up without
+ * a lock and is believed only if it is there. */
+static SfViewHandle *_Atomic handles[SF_KEEP_ENTRIES_MAX];
 
 static uint64_t monotonic_nsec(void)
 {
@@ -58,27 +65,50 @@ static int list(SfView *view, const Place *place, SfText *text)
     return r < 0 ? r : text->error;
 }
 
+static SfKeep *keep_of(const SfView *view)
+{
+    return sf_container_keep(view->container);
+}
+
 /* Puts the handle among the open files; false when the view has too many. */
 static bool add_handle(SfView *view, SfViewHandle *handle)
 {
     (void)pthread_mutex_lock(&view->lock);
     bool fits = view->open_files.length < SF_VIEW_MAX_HANDLES &&
                 (view->handle_bytes == 0 || view->handle_bytes + handle->len <= MAX_HANDLE_BYTES);
-    if (handle->events.fd >= 0)
+    if (handle->events_fd >= 0)
         fits = fits && view->event_count < SF_VIEW_MAX_EVENTS;
     if (fits) {
-        view->event_count += handle->events.fd >= 0;
+        view->event_count += handle->events_fd >= 0;
         g_queue_push_tail_link(&view->open_files, &handle->link);
         view->handle_bytes += handle->len;
+        atomic_store(&handles[sf_keep_slot(handle->id)], handle);
     }
     (void)pthread_mutex_unlock(&view->lock);
     return fits;
 }
 
-static void free_handle(SfViewHandle *handle)
+static SfViewHandle *new_handle(SfView *view, uint64_t id, const Place *place, bool directory,
+                                size_t len, int events_fd)
 {
-    (void)sf_close(handle->events.fd);
-    free(handle->text); /* SfText's memory is malloc's */
+    SfViewHandle *handle = g_new0(SfViewHandle, 1);
+
+    handle->link.data = handle;
+    handle->view = view;
+    handle->id = id;
+    handle->place = *place;
+    handle->directory = directory;
+    handle->len = len;
+    handle->events_fd = events_fd;
+    return handle;
+}
+
+/* forget: the entry goes too. */
+static void free_handle(SfViewHandle *handle, bool forget)
+{
+    if (forget)
+        sf_keep_remove(keep_of(handle->view), handle->id);
+    (void)sf_close(handle->events_fd);
     g_free(handle);
 }
 
@@ -94,33 +124,69 @@ static int open_events(SfView *view, const Place *place, int flags)
     return provider->ops->open_events(view->container);
 }
 
-static int open_place(SfView *view, const Place *place, bool directory, int flags,
-                      SfViewHandle **ret_handle)
+static int open_place(SfView *view, uint64_t inode, const Place *place, bool directory, int flags,
+                      SfViewRequest request, SfViewHandle **ret_handle)
 {
-    static _Atomic uint64_t last_id;
     SF_CLEANUP_TEXT SfText text = SF_TEXT_INIT;
     SF_CLEANUP_FD int events_fd = directory ? -1 : open_events(view, place, flags);
+    SfKeepNew entry = {.owner = sf_container_number(view->container),
+                       .kind = directory ? SF_KEEP_KIND_DIRECTORY : SF_KEEP_KIND_FILE,
+                       .place = inode,
+                       .flags = (uint32_t)flags,
+                       .opened_by = request};
+    uint64_t id;
 
     if (events_fd < -1)
         return events_fd;
+    if (!keep_of(view))
+        return -ENOMEM;
     int r = directory ? list(view, place, &text) : render(view, place, &text);
+    if (r >= 0)
+        r = sf_keep_add(keep_of(view), &entry, text.data, text.len, &id);
     if (r < 0)
-        return r;
-    SfViewHandle *handle = g_new0(SfViewHandle, 1);
-    handle->link.data = handle;
-    handle->place = *place;
-    handle->directory = directory;
-    handle->text = sf_text_steal(&text, &handle->len);
-    handle->events = (SfViewEvents){sf_steal_fd(&events_fd), atomic_fetch_add(&last_id, 1) + 1};
+        return r == -ENOSPC ? -ENFILE : r;
+    SfViewHandle *handle =
+        new_handle(view, id, place, directory, text.len, sf_steal_fd(&events_fd));
     if (!add_handle(view, handle)) {
-        free_handle(handle);
+        free_handle(handle, true);
         return -ENFILE;
     }
     *ret_handle = handle;
     return 0;
 }
 
-int sf_view_open(SfView *view, uint64_t inode, int flags, SfViewHandle **ret_handle)
+bool sf_view_adopt(SfView *view, uint64_t id, int events_fd)
+{
+    SF_CLEANUP_FD int guard = events_fd;
+    const SfKeepNote *note = sf_keep_note(keep_of(view), id);
+    SfSlice text = sf_keep_text(keep_of(view), id);
+    volatile char seen = 0;
+    Place place;
+
+    if (!note || !sf_view_place(view, atomic_load(&note->place), &place)) {
+        sf_keep_remove(keep_of(view), id);
+        return false;
+    }
+    /* Mapped now: a fault in the middle of an answer is an error for the reader if we are killed.
+     */
+    for (size_t at = 0; at < text.len; at += 4096)
+        seen = text.data[at];
+    (void)seen;
+    /* A file that nothing was written to yet has none that had to be stored. */
+    int flags = (int)(atomic_load(&note->flags) & UINT32_MAX);
+    if (guard < 0 && atomic_load(&note->kind) == SF_KEEP_KIND_FILE)
+        guard = open_events(view, &place, flags);
+    SfViewHandle *handle =
+        new_handle(view, id, &place, atomic_load(&note->kind) == SF_KEEP_KIND_DIRECTORY, text.len,
+                   guard < 0 ? -1 : sf_steal_fd(&guard));
+    if (add_handle(view, handle))
+        return true;
+    free_handle(handle, true);
+    return false;
+}
+
+int sf_view_open(SfView *view, uint64_t inode, int flags, SfViewRequest request,
+                 SfViewHandle **ret_handle)
 {
     struct stat st;
     bool constant;
@@ -135,10 +201,11 @@ int sf_view_open(SfView *view, uint64_t inode, int flags, SfViewHandle **ret_han
         return -EISDIR;
     if (S_ISLNK(st.st_mode))
         return -ELOOP;
-    return open_place(view, &place, false, flags, ret_handle);
+    return open_place(view, inode, &place, false, flags, request, ret_handle);
 }
 
-int sf_view_open_directory(SfView *view, uint64_t inode, SfViewHandle **ret_handle)
+int sf_view_open_directory(SfView *view, uint64_t inode, SfViewRequest request,
+                           SfViewHandle **ret_handle)
 {
     struct stat st;
     bool constant;
@@ -149,61 +216,74 @@ int sf_view_open_directory(SfView *view, uint64_t inode, SfViewHandle **ret_hand
     int r = sf_view_getattr(view, inode, &st, &constant);
     if (r < 0)
         return r;
-    return S_ISDIR(st.st_mode) ? open_place(view, &place, true, O_RDONLY, ret_handle) : -ENOTDIR;
+    if (!S_ISDIR(st.st_mode))
+        return -ENOTDIR;
+    return open_place(view, inode, &place, true, O_RDONLY, request, ret_handle);
 }
 
 static int make_again(SfView *view, SfViewHandle *handle)
 {
     SF_CLEANUP_TEXT SfText text = SF_TEXT_INIT;
-    size_t len;
 
     int r =
         handle->directory ? list(view, &handle->place, &text) : render(view, &handle->place, &text);
+    if (r >= 0)
+        r = sf_keep_put(keep_of(view), handle->id, text.data, text.len);
     if (r < 0)
         return r;
-    char *fresh = sf_text_steal(&text, &len);
     (void)pthread_mutex_lock(&view->lock);
     view->handle_bytes +=
-        len - handle->len; /* an open file may grow past MAX_HANDLE_BYTES by a little */
+        text.len - handle->len; /* an open file may grow past MAX_HANDLE_BYTES by a little */
     (void)pthread_mutex_unlock(&view->lock);
-    free(handle->text);
-    handle->text = fresh;
-    handle->len = len;
+    handle->len = text.len;
     return 0;
 }
 
-/* At its beginning a handle that was read before gets what is there now. */
-static int begin(SfView *view, SfViewHandle *handle)
+/* At its beginning a handle that was read before gets what is there now; but not by a request that
+ * has made the text already: its answer may have arrived. */
+static int begin(SfView *view, SfViewHandle *handle, SfViewRequest request)
 {
-    int r = handle->begun ? make_again(view, handle) : 0;
+    SfKeepNote *note = sf_keep_note(keep_of(view), handle->id);
+    int r = 0;
 
-    if (r >= 0)
-        handle->begun = true;
-    return r;
+    if (!note)
+        return -EBADF;
+    uint64_t flags = atomic_load(&note->flags);
+    if (request != 0 && atomic_load(&note->asked_by) == request)
+        return 0;
+    if (flags & FLAG_BEGUN)
+        r = make_again(view, handle);
+    if (r < 0)
+        return r;
+    atomic_store(&note->asked_by, request);
+    atomic_store(&note->flags, flags | FLAG_BEGUN);
+    return 0;
 }
 
 int sf_view_read(SfView *view, SfViewHandle *handle, uint64_t offset, size_t size, bool for_cache,
-                 SfSlice *ret_slice)
+                 SfViewRequest request, SfSlice *ret_slice)
 {
-    int r = offset == 0 && !for_cache ? begin(view, handle) : 0;
+    int r = offset == 0 && !for_cache ? begin(view, handle, request) : 0;
 
     if (r < 0)
         return r;
-    if (offset >= handle->len)
+    SfSlice text = sf_keep_text(keep_of(view), handle->id);
+    if (offset >= text.len)
         *ret_slice = sf_slice("", 0);
     else
-        *ret_slice = sf_slice(handle->text + offset, MIN(size, handle->len - (size_t)offset));
+        *ret_slice = sf_slice(text.data + offset, MIN(size, text.len - (size_t)offset));
     return 0;
 }
 
-int sf_view_read_directory(SfView *view, SfViewHandle *handle, uint64_t index, SfSlice *ret_rest)
+int sf_view_read_directory(SfView *view, SfViewHandle *handle, uint64_t index,
+                           SfViewRequest request, SfSlice *ret_rest)
 {
-    int r = index == 0 ? begin(view, handle) : 0;
+    int r = index == 0 ? begin(view, handle, request) : 0;
     SfViewEntry entry;
 
     if (r < 0)
         return r;
-    *ret_rest = sf_slice(handle->text, handle->len);
+    *ret_rest = sf_keep_text(keep_of(view), handle->id);
     while (index > 0 && sf_view_next_entry(ret_rest, &entry))
         index--;
     return 0;
@@ -214,27 +294,116 @@ void sf_view_release(SfView *view, SfViewHandle *handle)
     if (!handle)
         return;
     (void)pthread_mutex_lock(&view->lock);
+    atomic_store(&handles[sf_keep_slot(handle->id)], NULL);
     g_queue_unlink(&view->open_files, &handle->link);
     view->handle_bytes -= handle->len;
-    view->event_count -= handle->events.fd >= 0;
+    view->event_count -= handle->events_fd >= 0;
     (void)pthread_mutex_unlock(&view->lock);
-    free_handle(handle);
+    free_handle(handle, true);
+}
+
+void sf_view_each_handle(SfView *view, void (*each)(SfViewHandle *handle, void *data), void *data)
+{
+    for (GList *link = view->open_files.head; link;) {
+        SfViewHandle *handle = link->data;
+        link = link->next;
+        each(handle, data);
+    }
+}
+
+void sf_view_end(SfView *view)
+{
+    (void)pthread_mutex_lock(&view->lock);
+    view->ended = true;
+    (void)pthread_mutex_unlock(&view->lock);
+}
+
+void sf_view_free_handles(SfView *view)
+{
+    for (GList *link; (link = g_queue_pop_head_link(&view->open_files));) {
+        SfViewHandle *handle = link->data;
+        atomic_store(&handles[sf_keep_slot(handle->id)], NULL);
+        free_handle(handle, view->ended);
+    }
+}
+
+uint64_t sf_view_handle_id(const SfViewHandle *handle)
+{
+    return handle->id;
+}
+
+SfViewHandle *sf_view_handle(SfView *view, uint64_t id)
+{
+    const SfKeepNote *note = sf_keep_note(keep_of(view), id);
+
+    /* The entry first: another view's handle in the slot may be freed by another thread. */
+    if (!note || atomic_load(&note->owner) != sf_container_number(view->container))
+        return NULL;
+    SfViewHandle *handle = atomic_load(&handles[sf_keep_slot(id)]);
+    return handle && handle->id == id ? handle : NULL;
+}
+
+/* Another handle that the request has opened, or NULL. */
+static SfViewHandle *find_earlier(SfView *view, const SfViewHandle *handle, SfViewRequest request)
+{
+    SfViewHandle *found = NULL;
+
+    (void)pthread_mutex_lock(&view->lock);
+    for (GList *link = view->open_files.head; link && !found; link = link->next) {
+        SfViewHandle *other = link->data;
+        const SfKeepNote *note = sf_keep_note(keep_of(view), other->id);
+        if (other != handle && note && atomic_load(&note->opened_by) == request)
+            found = other;
+    }
+    (void)pthread_mutex_unlock(&view->lock);
+    return found;
+}
+
+void sf_view_forget_earlier(SfView *view, const SfViewHandle *handle)
+{
+    const SfKeepNote *note = sf_keep_note(keep_of(view), handle->id);
+    uint64_t request = note ? atomic_load(&note->opened_by) : 0;
+
+    for (SfViewHandle *other; request && (other = find_earlier(view, handle, request));)
+        sf_view_release(view, other);
 }
 
 SfViewEvents sf_view_events(const SfViewHandle *handle)
 {
-    return handle->events;
+    return (SfViewEvents){handle->events_fd, handle->id};
 }
 
-int sf_view_write(SfViewHandle *handle, const char *data, size_t len)
+void sf_view_set_waiter(SfViewHandle *handle, uint64_t waiter)
 {
+    SfKeepNote *note = sf_keep_note(keep_of(handle->view), handle->id);
+
+    if (note)
+        atomic_store(&note->waiter, waiter);
+}
+
+uint64_t sf_view_waiter(const SfViewHandle *handle)
+{
+    const SfKeepNote *note = sf_keep_note(keep_of(handle->view), handle->id);
+
+    return note ? atomic_load(&note->waiter) : 0;
+}
+
+int sf_view_write(SfViewHandle *handle, const char *data, size_t len, SfViewRequest request)
+{
+    SfKeepNote *note = sf_keep_note(keep_of(handle->view), handle->id);
     ssize_t n;
 
-    if (handle->events.fd < 0)
+    if (handle->events_fd < 0 || !note)
         return -EBADF;
+    len = MIN(len, INT_MAX);
+    bool again = request != 0 && atomic_load(&note->asked_by) == request;
+    atomic_store(&note->asked_by, request);
     do
-        n = write(handle->events.fd, data, MIN(len, INT_MAX));
+        n = write(handle->events_fd, data, len);
     while (n < 0 && errno == EINTR);
+    /* Written before we died, and a second trigger is refused. */
+    if (n < 0 && errno == EBUSY && again)
+        return (int)len;
     return n < 0 ? -errno : (int)n;
 }
 
@@ -242,9 +411,9 @@ unsigned sf_view_poll(const SfViewHandle *handle)
 {
     /* What procfs says of a file that nobody waits on, and PSI of one without a trigger
      * (fs/select.c, DEFAULT_POLLMASK). */
-    struct pollfd state = {.fd = handle->events.fd, .events = POLLIN | POLLPRI | POLLOUT};
+    struct pollfd state = {.fd = handle->events_fd, .events = POLLIN | POLLPRI | POLLOUT};
 
-    if (handle->events.fd < 0 || poll(&state, 1, 0) < 0)
+    if (handle->events_fd < 0 || poll(&state, 1, 0) < 0)
         return POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
     return (unsigned)(unsigned short)state.revents;
 }

@@ -9,6 +9,9 @@
 #include <glib.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <string.h>
+
+#include "daemon/view/view.h"
 
 #define CHUNK 256u
 
@@ -21,34 +24,57 @@ const SfHostNode *sf_host_node_get(uint64_t number)
 {
     if (number >= atomic_load_explicit(&count, memory_order_acquire))
         return NULL;
-    return &atomic_load(&chunks[number / CHUNK])[number % CHUNK];
+    const SfHostNode *node = &atomic_load(&chunks[number / CHUNK])[number % CHUNK];
+    return node->path ? node : NULL; /* a number that was not kept to the end is nobody's */
 }
 
 /* With the lock held. */
-static SfHostNode *add(unsigned directory, const char *path, unsigned prefix_len)
+static SfHostNode *put(unsigned number, unsigned directory, const char *path, unsigned prefix_len)
 {
-    unsigned number = atomic_load(&count);
-
-    if (number >= SF_HOST_NODES_MAX)
-        return NULL;
-    if (number % CHUNK == 0)
-        atomic_store(&chunks[number / CHUNK], g_new0(SfHostNode, CHUNK));
+    if (!by_path)
+        by_path = g_hash_table_new(g_str_hash, g_str_equal);
+    for (unsigned chunk = 0; chunk <= number / CHUNK; chunk++) {
+        if (!atomic_load(&chunks[chunk]))
+            atomic_store(&chunks[chunk], g_new0(SfHostNode, CHUNK));
+    }
     SfHostNode *node = &atomic_load(&chunks[number / CHUNK])[number % CHUNK];
     *node = (SfHostNode){.number = number, .directory = directory, .path = g_strdup(path)};
     node->relative = node->path + prefix_len;
     g_hash_table_insert(by_path, node->path, node);
-    atomic_store_explicit(&count, number + 1, memory_order_release);
+    if (number >= atomic_load(&count))
+        atomic_store_explicit(&count, number + 1, memory_order_release);
     return node;
 }
 
-const SfHostNode *sf_host_node_intern(unsigned directory, const char *path, unsigned prefix_len)
+/* With the lock held. Kept before anybody is told the number. */
+static SfHostNode *add(SfKeep *keep, unsigned directory, const char *path, unsigned prefix_len)
+{
+    unsigned number = atomic_load(&count);
+    SfKeepNew entry = {.owner = SF_KEEP_OWNER_SHARED, .kind = SF_KEEP_KIND_NAME, .place = number};
+    uint64_t id;
+
+    if (number >= SF_HOST_NODES_MAX || sf_keep_add(keep, &entry, path, strlen(path), &id) < 0)
+        return NULL;
+    return put(number, directory, path, prefix_len);
+}
+
+const SfHostNode *sf_host_node_intern(SfKeep *keep, unsigned directory, const char *path,
+                                      unsigned prefix_len)
 {
     (void)pthread_mutex_lock(&lock);
-    if (!by_path)
-        by_path = g_hash_table_new(g_str_hash, g_str_equal);
-    SfHostNode *node = g_hash_table_lookup(by_path, path);
+    SfHostNode *node = by_path ? g_hash_table_lookup(by_path, path) : NULL;
     if (!node)
-        node = add(directory, path, prefix_len);
+        node = add(keep, directory, path, prefix_len);
     (void)pthread_mutex_unlock(&lock);
     return node;
+}
+
+bool sf_host_node_adopt(unsigned number, unsigned directory, const char *path, unsigned prefix_len)
+{
+    (void)pthread_mutex_lock(&lock);
+    bool fits = number < SF_HOST_NODES_MAX && !(by_path && g_hash_table_contains(by_path, path));
+    if (fits)
+        (void)put(number, directory, path, prefix_len);
+    (void)pthread_mutex_unlock(&lock);
+    return fits;
 }

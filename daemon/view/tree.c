@@ -13,6 +13,7 @@
 
 #include "daemon/provider/provider.h"
 #include "daemon/view/view.h"
+#include "daemon/view/view.h"
 
 int sf_tree_child(const SfTree *tree, unsigned parent, const char *name, size_t name_len)
 {
@@ -25,11 +26,33 @@ int sf_tree_child(const SfTree *tree, unsigned parent, const char *name, size_t 
     return -1;
 }
 
+int sf_tree_by_inode(const SfTree *tree, uint64_t inode)
+{
+    for (unsigned i = 0; i < tree->count; i++) {
+        if (tree->nodes[i].inode == inode)
+            return (int)i;
+    }
+    return -1;
+}
+
+/* FNV-1a over the parent's number and the name. 0 and 1 are taken: no inode, and the top. */
+static uint32_t inode_of(const SfTree *tree, unsigned parent, SfSlice name)
+{
+    uint32_t hash = 2166136261u ^ tree->nodes[parent].inode;
+
+    for (size_t i = 0; i < name.len; i++)
+        hash = (hash ^ (unsigned char)name.data[i]) * 16777619u;
+    while (hash < 2 || sf_tree_by_inode(tree, hash) >= 0)
+        hash++; /* two paths that meet differ by build; the table has none */
+    return hash;
+}
+
 static unsigned add_node(SfTree *tree, unsigned parent, SfSlice name, int provider)
 {
     assert(tree->count < SF_TREE_MAX_NODES);
+    uint32_t inode = tree->count == 0 ? SF_VIEW_ROOT : inode_of(tree, parent, name);
     unsigned index = tree->count++;
-    tree->nodes[index] = (SfTreeNode){g_strndup(name.data, name.len), parent, provider};
+    tree->nodes[index] = (SfTreeNode){g_strndup(name.data, name.len), parent, inode, provider};
     return index;
 }
 

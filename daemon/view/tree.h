@@ -16,6 +16,7 @@
 typedef struct SfTreeNode {
     char *name;      /* last component; "" for the top */
     unsigned parent; /* index; the top is its own parent */
+    uint32_t inode;  /* made of the path: not of its place in the table, which builds differ in */
     int provider;    /* index in the provider table; -1: a directory no provider answers for */
 } SfTreeNode;
 
@@ -27,5 +28,7 @@ typedef struct SfTree {
 /* The tree of the provider table; made at the first call, thread-safe, lives as long as the
  * program. */
 const SfTree *sf_tree(void);
+/* The node with that inode number, or -1. */
+int sf_tree_by_inode(const SfTree *tree, uint64_t inode);
 /* The child of that name, or -1. */
 int sf_tree_child(const SfTree *tree, unsigned parent, const char *name, size_t name_len);

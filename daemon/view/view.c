@@ -104,8 +104,7 @@ SfView *sf_view_unref(SfView *view)
 {
     if (!view || atomic_fetch_sub(&view->refs, 1) != 1)
         return NULL;
-    while (!g_queue_is_empty(&view->open_files))
-        sf_view_release(view, g_queue_peek_head(&view->open_files));
+    sf_view_free_handles(view);
     for (unsigned i = 0; i < view->node_count; i++)
         g_free(view->nodes[i].stats);
     (void)pthread_mutex_destroy(&view->lock);
@@ -128,9 +127,10 @@ bool sf_view_place(const SfView *view, uint64_t inode, Place *ret_place)
             ret_place->node = ret_place->below->directory;
         return ret_place->below && view->nodes[ret_place->node].host_directory;
     }
-    if (inode < SF_VIEW_ROOT || inode - SF_VIEW_ROOT >= view->node_count)
+    int node = sf_tree_by_inode(sf_tree(), inode);
+    if (node < 0)
         return false;
-    ret_place->node = (unsigned)(inode - SF_VIEW_ROOT);
+    ret_place->node = (unsigned)node;
     return view->nodes[ret_place->node].present;
 }
 
@@ -154,7 +154,7 @@ void sf_view_fill_stat(const SfView *view, unsigned index, struct stat *ret_stat
                      S_ISDIR(view->nodes[i].mode);
     }
     *ret_stat = (struct stat){
-        .st_ino = index + SF_VIEW_ROOT,
+        .st_ino = tree->nodes[index].inode,
         .st_mode = node->mode,
         .st_nlink = links,
         .st_uid = sf_container_root_uid(view->container),

@@ -15,8 +15,8 @@
 
 typedef struct SfView SfView;
 
-/* Inode numbers: SF_VIEW_ROOT is the view's top; the same path has the same number in every view.
- */
+/* Inode numbers: SF_VIEW_ROOT is the view's top; the same path has the same number in every view,
+ * and in every build: the kernel remembers them over an upgrade. */
 #define SF_VIEW_ROOT 1u
 /* From here on: what is below the directories that providers answer for. */
 #define SF_VIEW_BELOW (1ull << 32)
@@ -47,28 +47,63 @@ int sf_view_getattr(SfView *view, uint64_t inode, struct stat *ret_stat,
 /* The text of a symbolic link, NUL-terminated. -EINVAL where there is none, -ENAMETOOLONG. */
 int sf_view_read_link(SfView *view, uint64_t inode, char *buffer, size_t size) SF_WARN_UNUSED;
 
-/* An open file: a text of one moment; an open directory: its entries of one moment. */
+/* An open file: a text of one moment; an open directory: its entries of one moment. What it holds
+ * is kept (lib/base/keep.h): another process can go on with it. */
 typedef struct SfViewHandle SfViewHandle;
+/* A request of the kernel's, by a number that it gives once per connection, or 0. The same request
+ * may come twice, when a process died before or just after it had answered: it then has the same
+ * effect once. */
+typedef uint64_t SfViewRequest;
 /* Renders. -EACCES for writing where the provider takes nothing, -EISDIR, -ENFILE, or what the
  * provider says. The caller releases. */
-int sf_view_open(SfView *view, uint64_t inode, int flags, SfViewHandle **ret_handle) SF_WARN_UNUSED;
+int sf_view_open(SfView *view, uint64_t inode, int flags, SfViewRequest request,
+                 SfViewHandle **ret_handle) SF_WARN_UNUSED;
 /* At most size bytes at offset, empty at the end: a slice borrowed until the handle's next read. A
  * reader that comes back to offset 0 gets a new text, as from procfs (fs/seq_file.c): top(1) keeps
  * its files open and rewinds. Not so for the kernel filling its page cache (for_cache), which
  * happens for sendfile(2). Reads of one handle are not made at the same time. */
 int sf_view_read(SfView *view, SfViewHandle *handle, uint64_t offset, size_t size, bool for_cache,
-                 SfSlice *ret_slice) SF_WARN_UNUSED;
+                 SfViewRequest request, SfSlice *ret_slice) SF_WARN_UNUSED;
 void sf_view_release(SfView *view, SfViewHandle *handle);
+/* What the kernel knows a handle by, the same for every process; never 0. */
+uint64_t sf_view_handle_id(const SfViewHandle *handle);
+/* The view's handle of that ID, or NULL. */
+SfViewHandle *sf_view_handle(SfView *view, uint64_t id);
+/* Releases what the same request has opened before: that answer never arrived, since the kernel has
+ * taken this one. Not the handle itself. */
+void sf_view_forget_earlier(SfView *view, const SfViewHandle *handle);
+
+/* Kinds of kept entries. */
+#define SF_KEEP_KIND_FILE 2u
+#define SF_KEEP_KIND_DIRECTORY 3u
+#define SF_KEEP_KIND_NAME 4u
+/* Takes up the number of a path below a provider's directory, of all views; before any view is
+ * made.
+ */
+void sf_view_adopt_name(SfKeep *keep, uint64_t id);
+/* Takes up an open file that a former process kept for the view's container. events_fd: the
+ * kernel's file that it had been opened for, taken over; -1. False when the view has no such file
+ * any more: the entry is then removed. */
+bool sf_view_adopt(SfView *view, uint64_t id, int events_fd);
+/* Calls each(handle, data) for all open files; nobody else may use the view meanwhile. */
+void sf_view_each_handle(SfView *view, void (*each)(SfViewHandle *handle, void *data), void *data);
+/* The container has ended: what is open goes out of the keep with the view. Before that a view that
+ * is freed leaves it there. */
+void sf_view_end(SfView *view);
 
 /* What a file that was opened for writing waits on. */
 typedef struct SfViewEvents {
     int fd;      /* borrowed from the handle; -1: it was not opened for writing */
-    uint64_t id; /* never used again */
+    uint64_t id; /* the handle's */
 } SfViewEvents;
 SfViewEvents sf_view_events(const SfViewHandle *handle);
+/* By what number the kernel knows who polls the file: kept; 0: nobody has. */
+void sf_view_set_waiter(SfViewHandle *handle, uint64_t waiter);
+uint64_t sf_view_waiter(const SfViewHandle *handle);
 /* Hands what a process writes to the kernel's file behind it: bytes taken, or negative errno, the
  * kernel's own. -EBADF where the handle is not for writing. */
-int sf_view_write(SfViewHandle *handle, const char *data, size_t len) SF_WARN_UNUSED;
+int sf_view_write(SfViewHandle *handle, const char *data, size_t len,
+                  SfViewRequest request) SF_WARN_UNUSED;
 /* poll(2) events of this moment, as the kernel's file has them; what it tells once it tells here.
  */
 unsigned sf_view_poll(const SfViewHandle *handle);
@@ -76,7 +111,8 @@ unsigned sf_view_poll(const SfViewHandle *handle);
 int sf_view_truncate(SfView *view, uint64_t inode) SF_WARN_UNUSED;
 
 /* Lists. -ENOTDIR, else as sf_view_open(). */
-int sf_view_open_directory(SfView *view, uint64_t inode, SfViewHandle **ret_handle) SF_WARN_UNUSED;
+int sf_view_open_directory(SfView *view, uint64_t inode, SfViewRequest request,
+                           SfViewHandle **ret_handle) SF_WARN_UNUSED;
 typedef struct SfViewEntry {
     uint64_t inode;
     mode_t mode;      /* its type */
@@ -85,7 +121,7 @@ typedef struct SfViewEntry {
 /* What the listing has from entry number `index` on, "." and ".." being the first two: a slice
  * borrowed until the handle's next read. Number 0 lists anew, as rewinddir(3) wants it. */
 int sf_view_read_directory(SfView *view, SfViewHandle *handle, uint64_t index,
-                           SfSlice *ret_rest) SF_WARN_UNUSED;
+                           SfViewRequest request, SfSlice *ret_rest) SF_WARN_UNUSED;
 /* Takes the next entry off *rest; false at the end. */
 bool sf_view_next_entry(SfSlice *rest, SfViewEntry *ret_entry);
 

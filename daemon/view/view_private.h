@@ -32,9 +32,10 @@ struct SfView {
     _Atomic int refs;
     SfContainer *container; /* owned reference */
     struct timespec made;   /* wall clock: what stat(2) gives as times */
-    pthread_mutex_t lock;   /* protects the open files: the next three; held for list work only */
+    pthread_mutex_t lock;   /* protects the open files: the next four; held for list work only */
     GQueue open_files; /* SfViewHandle.link: a connection may end before its files are released */
     uint64_t handle_bytes;
+    bool ended;           /* see sf_view_end(); protected by lock */
     unsigned event_count; /* open files that can be written to; protected by lock */
     unsigned node_count;
     Node nodes[]; /* by index in the shared tree */
@@ -63,6 +64,9 @@ int sf_view_lookup_below(SfView *view, const Place *parent, const char *name, st
 int sf_view_list(SfView *view, const Place *place, SfText *text) SF_WARN_UNUSED;
 /* The text of a file below a provider's directory. */
 int sf_view_render_below(SfView *view, const SfHostNode *below, SfText *text) SF_WARN_UNUSED;
+
+/* With the view: what is open stays kept, but for a view that has ended. */
+void sf_view_free_handles(SfView *view);
 
 /* The size that stat(2) says for a text of len bytes. */
 uint64_t sf_view_size_for(size_t len);

@@ -106,7 +106,7 @@ static int setup(void **state)
     assert_non_null(mkdtemp(f->top));
     assert_int_equal(sf_host_open(&options, &f->host), 0);
     assert_int_equal(sf_cgroups_open(f->host, &f->cgroups), 0);
-    assert_int_equal(sf_server_new(0, &f->server), 0);
+    assert_int_equal(sf_server_new(NULL, &f->server), 0);
     sf_policy_init(&policy);
     SfContainerSpec spec = {.id = "events", .init_pid = f->init, .pidfd = -1, .policy = &policy};
     assert_int_equal(sf_container_new(f->host, f->cgroups, &spec, &f->container), 0);

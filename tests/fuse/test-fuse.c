@@ -71,7 +71,7 @@ static int setup(void **state)
     assert_non_null(mkdtemp(f->top));
     assert_int_equal(sf_host_open(&options, &f->host), 0);
     assert_int_equal(sf_cgroups_open(f->host, &f->cgroups), 0);
-    assert_int_equal(sf_server_new(0, &f->server), 0);
+    assert_int_equal(sf_server_new(NULL, &f->server), 0);
     f->container = new_container(f, "fuse-test");
     assert_int_equal(sf_view_new(f->container, &f->view), 0);
     *state = f;
@@ -461,11 +461,11 @@ static void test_open_files_are_bounded(void **state)
     assert_int_equal(sf_view_lookup(f->view, SF_VIEW_ROOT, "proc", &st, &constant), 0);
     assert_int_equal(sf_view_lookup(f->view, st.st_ino, "uptime", &st, &constant), 0);
     for (unsigned i = 0; i < SF_VIEW_MAX_HANDLES; i++)
-        assert_int_equal(sf_view_open(f->view, st.st_ino, O_RDONLY, &handles[i]), 0);
-    assert_int_equal(sf_view_open(f->view, st.st_ino, O_RDONLY, &one_more), -ENFILE);
+        assert_int_equal(sf_view_open(f->view, st.st_ino, O_RDONLY, 0, &handles[i]), 0);
+    assert_int_equal(sf_view_open(f->view, st.st_ino, O_RDONLY, 0, &one_more), -ENFILE);
     for (unsigned i = 0; i < SF_VIEW_MAX_HANDLES; i++)
         sf_view_release(f->view, handles[i]);
-    assert_int_equal(sf_view_open(f->view, st.st_ino, O_RDONLY, &one_more), 0);
+    assert_int_equal(sf_view_open(f->view, st.st_ino, O_RDONLY, 0, &one_more), 0);
     sf_view_release(f->view, one_more);
     g_free(handles);
 }

@@ -13,12 +13,12 @@ static void dump_file(SfView *view, uint64_t inode, const char *path, SfText *te
 {
     SfViewHandle *handle;
     SfSlice rest, line;
-    int r = sf_view_open(view, inode, O_RDONLY, &handle);
+    int r = sf_view_open(view, inode, O_RDONLY, 0, &handle);
     if (r < 0) {
         sf_text_printf(text, "%s: %s\n", path, g_strerror(-r));
         return;
     }
-    r = sf_view_read(view, handle, 0, SIZE_MAX, false, &rest);
+    r = sf_view_read(view, handle, 0, SIZE_MAX, false, 0, &rest);
     g_assert(r >= 0);
     sf_text_printf(text, "%s\n", path);
     while (sf_slice_next_line(&rest, &line))
@@ -44,9 +44,9 @@ static GPtrArray *names_of(SfView *view, uint64_t inode)
     SfViewHandle *handle;
     SfViewEntry entry;
     SfSlice rest;
-    int r = sf_view_open_directory(view, inode, &handle);
+    int r = sf_view_open_directory(view, inode, 0, &handle);
     g_assert(r >= 0);
-    r = sf_view_read_directory(view, handle, 2, &rest); /* not "." and ".." */
+    r = sf_view_read_directory(view, handle, 2, 0, &rest); /* not "." and ".." */
     g_assert(r >= 0);
     while (sf_view_next_entry(&rest, &entry))
         g_ptr_array_add(names, g_strdup(entry.name));

@@ -175,6 +175,7 @@ static inline int world_open_registry(ControlWorld *world)
 /* Everything but the registry. */
 static inline void world_begin(ControlWorld *world)
 {
+    assert_non_null(sf_keep_default()); /* its fd is there before any is counted */
     *world = (ControlWorld){.now_nsec = 160 * SEC};
     tree_init(&world->tree);
     tree_init(&world->runtime);

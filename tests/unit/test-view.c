@@ -194,8 +194,8 @@ static char *list(SfView *view, uint64_t inode)
     SfViewEntry entry;
     SfSlice rest;
 
-    assert_int_equal(sf_view_open_directory(view, inode, &handle), 0);
-    assert_int_equal(sf_view_read_directory(view, handle, 0, &rest), 0);
+    assert_int_equal(sf_view_open_directory(view, inode, 0, &handle), 0);
+    assert_int_equal(sf_view_read_directory(view, handle, 0, 0, &rest), 0);
     while (sf_view_next_entry(&rest, &entry))
         g_ptr_array_add(names, (char *)entry.name);
     g_ptr_array_sort(names, compare_strings);
@@ -211,9 +211,9 @@ static char *read_all(SfView *view, const char *path)
     SfViewHandle *handle;
     SfSlice slice;
 
-    if (sf_view_open(view, inode_of(view, path, &st), O_RDONLY, &handle) < 0)
+    if (sf_view_open(view, inode_of(view, path, &st), O_RDONLY, 0, &handle) < 0)
         return NULL;
-    assert_int_equal(sf_view_read(view, handle, 0, SIZE_MAX, false, &slice), 0);
+    assert_int_equal(sf_view_read(view, handle, 0, SIZE_MAX, false, 0, &slice), 0);
     char *text = g_strndup(slice.data, slice.len);
     sf_view_release(view, handle);
     return text;
@@ -231,14 +231,14 @@ static void test_listing(void **state)
     assert_int_equal(st.st_mode, S_IFDIR | 0555);
     g_autofree char *names = list(view, directory);
     assert_string_equal(names, ". .. online ");
-    assert_int_equal(sf_view_open_directory(view, inode_of(view, "proc/uptime", &st), &handle),
+    assert_int_equal(sf_view_open_directory(view, inode_of(view, "proc/uptime", &st), 0, &handle),
                      -ENOTDIR);
     /* lseek(2) can ask for any place. */
-    assert_int_equal(sf_view_open_directory(view, directory, &handle), 0);
-    assert_int_equal(sf_view_read_directory(view, handle, 2, &rest), 0);
+    assert_int_equal(sf_view_open_directory(view, directory, 0, &handle), 0);
+    assert_int_equal(sf_view_read_directory(view, handle, 2, 0, &rest), 0);
     assert_true(sf_view_next_entry(&rest, &entry));
     assert_string_equal(entry.name, "online");
-    assert_int_equal(sf_view_read_directory(view, handle, UINT64_MAX, &rest), 0);
+    assert_int_equal(sf_view_read_directory(view, handle, UINT64_MAX, 0, &rest), 0);
     assert_false(sf_view_next_entry(&rest, &entry));
     sf_view_release(view, handle);
     sf_view_unref(view);
@@ -282,11 +282,12 @@ static void test_host_directory(void **state)
     assert_string_equal(target, "../../../../bus/cpu");
     assert_int_equal(sf_view_read_link(view, link, target, 5), -ENAMETOOLONG);
     assert_int_equal(sf_view_read_link(view, cpu0, target, sizeof(target)), -EINVAL);
-    assert_int_equal(sf_view_open(view, link, O_RDONLY, &handle), -ELOOP);
-    assert_int_equal(sf_view_open(view, cpu0, O_RDONLY, &handle), -EISDIR);
+    assert_int_equal(sf_view_open(view, link, O_RDONLY, 0, &handle), -ELOOP);
+    assert_int_equal(sf_view_open(view, cpu0, O_RDONLY, 0, &handle), -EISDIR);
     uint64_t crash = inode_of(view, "sys/devices/system/cpu/cpu0/crash_notes", &st);
     assert_int_equal(st.st_mode, S_IFREG | 0400);
-    assert_int_equal(sf_view_open(view, crash, O_RDONLY, &handle), -EACCES); /* the host root's */
+    assert_int_equal(sf_view_open(view, crash, O_RDONLY, 0, &handle),
+                     -EACCES); /* the host root's */
     assert_int_equal(inode_of(view, "sys/devices/system/cpu/cpu3/thermal_throttle", &st), 0);
     sf_view_unref(view);
 }
@@ -347,24 +348,24 @@ static void test_open_read_count(void **state)
     SfView *view = new_view(*state, "-/proc,-/sys,+/proc/uptime");
     uint64_t inode = inode_of(view, "proc/uptime", &st);
 
-    assert_int_equal(sf_view_open(view, inode, O_RDWR, &handle), -EACCES);
-    assert_int_equal(sf_view_open(view, inode, O_RDONLY | O_TRUNC, &handle), -EACCES);
-    assert_int_equal(sf_view_open(view, SF_VIEW_ROOT, O_RDONLY, &handle), -EISDIR);
-    assert_int_equal(sf_view_open(view, 999999, O_RDONLY, &handle), -ENOENT);
-    assert_int_equal(sf_view_open(view, inode, O_RDONLY, &handle), 0);
+    assert_int_equal(sf_view_open(view, inode, O_RDWR, 0, &handle), -EACCES);
+    assert_int_equal(sf_view_open(view, inode, O_RDONLY | O_TRUNC, 0, &handle), -EACCES);
+    assert_int_equal(sf_view_open(view, SF_VIEW_ROOT, O_RDONLY, 0, &handle), -EISDIR);
+    assert_int_equal(sf_view_open(view, 999999, O_RDONLY, 0, &handle), -ENOENT);
+    assert_int_equal(sf_view_open(view, inode, O_RDONLY, 0, &handle), 0);
     /* started at tick 500 of 100 a second, now is 10 s after boot */
     SfSlice slice;
-    assert_int_equal(sf_view_read(view, handle, 0, 100, false, &slice), 0);
+    assert_int_equal(sf_view_read(view, handle, 0, 100, false, 0, &slice), 0);
     assert_memory_equal(slice.data, "5.00 ", 5);
-    assert_int_equal(sf_view_read(view, handle, 2, 3, false, &slice), 0);
+    assert_int_equal(sf_view_read(view, handle, 2, 3, false, 0, &slice), 0);
     assert_memory_equal(slice.data, "00 ", 3);
     assert_int_equal(slice.len, 3);
-    assert_int_equal(sf_view_read(view, handle, UINT64_MAX, 3, false, &slice), 0);
+    assert_int_equal(sf_view_read(view, handle, UINT64_MAX, 3, false, 0, &slice), 0);
     assert_int_equal(slice.len, 0);
     /* Back at the beginning: a new text; but the page cache gets the one there is. */
-    assert_int_equal(sf_view_read(view, handle, 0, 3, true, &slice), 0);
+    assert_int_equal(sf_view_read(view, handle, 0, 3, true, 0, &slice), 0);
     assert_int_equal(sf_view_total_opens(view), 1);
-    assert_int_equal(sf_view_read(view, handle, 0, 3, false, &slice), 0);
+    assert_int_equal(sf_view_read(view, handle, 0, 3, false, 0, &slice), 0);
     assert_int_equal(sf_view_total_opens(view), 2);
     assert_int_equal(sf_view_open_handles(view), 1);
     sf_view_release(view, handle);
@@ -374,7 +375,7 @@ static void test_open_read_count(void **state)
     assert_string_equal(info.path, "/proc/uptime");
     assert_int_equal(info.opens, 2);
     assert_true(sf_view_latency_usec(&info, 0.5) >= 1);
-    assert_int_equal(sf_view_open(view, inode, O_RDONLY, &handle), 0);
+    assert_int_equal(sf_view_open(view, inode, O_RDONLY, 0, &handle), 0);
     sf_view_unref(view); /* frees what is still open: its RELEASE may never come */
 }
 

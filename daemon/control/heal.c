@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Attaches views in containers whose own lost its connection. It enters their namespaces by
+ * lib/attach.c's child alone, and works off its list in one thread: a container that hangs delays
+ * the others by the time limit, and the daemon not at all.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/control/registry_private.h"
+#include "lib/attach.h"
+
+#define ATTACH_MSEC 5000
+
+typedef struct Job {
+    SfContainer *container; /* a reference */
+    char *mount_point;
+    GPtrArray *paths; /* constant strings */
+    GArray *writable; /* of each, bool */
+} Job;
+
+struct SfHealer {
+    GPtrArray *jobs; /* owned; the thread's once it runs */
+    GThread *thread;
+    int stop; /* atomic */
+};
+
+static void free_job(void *data)
+{
+    Job *job = data;
+
+    sf_container_unref(job->container);
+    g_ptr_array_unref(job->paths);
+    g_array_unref(job->writable);
+    g_free(job->mount_point);
+    g_free(job);
+}
+
+void sf_healer_add(SfRegistry *registry, SfEntry *entry)
+{
+    Job *job = g_new0(Job, 1);
+
+    if (!registry->healer) {
+        registry->healer = g_new0(SfHealer, 1);
+        registry->healer->jobs = g_ptr_array_new_with_free_func(free_job);
+    }
+    job->container = sf_container_ref(entry->container);
+    job->mount_point = g_strdup(entry->mount_point);
+    job->paths = g_ptr_array_new();
+    job->writable = g_array_new(FALSE, FALSE, sizeof(bool));
+    for (unsigned i = 0; i < sf_view_file_count(entry->view); i++) {
+        SfViewFileInfo info;
+        sf_view_file_info(entry->view, i, &info);
+        if (info.covered)
+            continue;
+        g_ptr_array_add(job->paths, (char *)info.path);
+        g_array_append_val(job->writable, info.writable);
+    }
+    g_ptr_array_add(registry->healer->jobs, job);
+    registry->counts.healed++;
+}
+
+static int open_of_init(const Job *job, const char *what, int flags)
+{
+    char path[64];
+
+    (void)g_snprintf(path, sizeof(path), "%d/%s", (int)sf_container_init_pid(job->container), what);
+    int fd = openat(sf_host_proc_fd(sf_container_host(job->container)), path, flags | O_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
+static void heal(const Job *job)
+{
+    SF_CLEANUP_FD int ns_fd = open_of_init(job, "ns/mnt", O_RDONLY);
+    SF_CLEANUP_FD int root_fd = open_of_init(job, "root", O_PATH | O_DIRECTORY);
+    const char *id = sf_container_id(job->container);
+    SfAttachReport report;
+    char text[512];
+
+    if (ns_fd < 0 || root_fd < 0) {
+        g_warning("cannot attach the view again: its init: %s, container=%s",
+                  g_strerror(ns_fd < 0 ? -ns_fd : -root_fd), id);
+        return;
+    }
+    SfAttachSpec spec = {.view = job->mount_point,
+                         .source_ns_fd = -1,
+                         .target_ns_fd = ns_fd,
+                         .root_fd = root_fd,
+                         .paths = (const char *const *)job->paths->pdata,
+                         .path_count = job->paths->len,
+                         .writable = (const bool *)job->writable->data};
+    if (sf_attach(&spec, ATTACH_MSEC, &report) < 0) {
+        sf_attach_describe(&spec, &report, text, sizeof(text));
+        g_warning("cannot attach the view again: %s, container=%s", text, id);
+    } else {
+        g_message("view healed: %u files attached again, container=%s", report.count, id);
+    }
+}
+
+static void *run(void *data)
+{
+    SfHealer *healer = data;
+
+    for (unsigned i = 0; i < healer->jobs->len && !g_atomic_int_get(&healer->stop); i++)
+        heal(healer->jobs->pdata[i]);
+    g_ptr_array_set_size(healer->jobs, 0);
+    return NULL;
+}
+
+void sf_healer_start(SfRegistry *registry)
+{
+    if (registry->healer && !registry->healer->thread)
+        registry->healer->thread = g_thread_new("heal", run, registry->healer);
+}
+
+void sf_healer_free(SfHealer *healer)
+{
+    if (!healer)
+        return;
+    g_atomic_int_set(&healer->stop, 1);
+    if (healer->thread)
+        (void)g_thread_join(healer->thread);
+    g_ptr_array_unref(healer->jobs);
+    g_free(healer);
+}

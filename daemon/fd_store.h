@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The service manager's fd store: fds that outlive the process (sd_notify(3), FDSTORE=1). systemd
+ * has one, and `sysfsd --supervise`.
+ */
+
+#include "daemon/control/registry.h"
+
+/* Takes what the service manager hands over (sd_listen_fds(3)); once, before the environment is
+ * read by anybody else. Does nothing without a service manager. */
+void sf_fd_store_begin(void);
+/* As the registry wants it; all NULL when there is no store. */
+SfFdStore sf_fd_store(void);
+/* One that was held for a former daemon, or -1; the caller owns it. */
+int sf_fd_store_take(const char *name);
+/* Negative errno; 0 where there is no store. Thread-safe, as the next. */
+int sf_fd_store_hold(const char *name, int fd) SF_WARN_UNUSED;
+void sf_fd_store_drop(const char *name);
+/* Closes what nobody has taken, and has it held no longer. */
+void sf_fd_store_drop_rest(void);

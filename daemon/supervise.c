@@ -1,0 +1,466 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Starts the daemon, holds the fds it hands over, starts it again when it dies, and hands them to
+ * the next one. SIGTERM ends both for good; SIGHUP executes the file on disk anew, this process
+ * included. It must not fail for want of memory or fds: what it needs is there from the start, and
+ * what cannot be had is tried again.
+ */
+
+#include "daemon/supervise.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glib.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <systemd/sd-daemon.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/base/fd.h"
+
+#define STORE_MAX 16384u
+#define NAME_MAX_BYTES 40u
+#define MESSAGE_MAX 4096u
+#define FIRST_FD 3
+#define WATCHDOG_SEC 30
+/* A daemon that lived for less and was not ready has failed to start: the next one waits, twice as
+ * long each time. So it is when many of them were ready and died young. */
+#define SHORT_LIFE_MSEC 1000
+#define SHORT_LIVES 100
+#define PAUSE_MIN_MSEC 100
+#define PAUSE_MAX_MSEC 5000
+/* Time for an orderly end. */
+#define STOP_MSEC 10000
+
+typedef struct Stored {
+    char name[NAME_MAX_BYTES];
+    int fd;
+} Stored;
+
+/* One process supervises: all of this is the main thread's. */
+static struct {
+    Stored stored[STORE_MAX];
+    unsigned count;
+    char names[STORE_MAX * NAME_MAX_BYTES]; /* for LISTEN_FDNAMES */
+    char *path;                             /* of the daemon's program */
+    int socket_fd, signal_fd;
+    char address[64]; /* NOTIFY_SOCKET */
+    pid_t child;      /* 0: none */
+    int64_t started_msec, heard_msec, next_start_msec, kill_msec;
+    int pause_msec;
+    bool ready; /* the child has said so */
+    unsigned short_lives;
+    bool stopping, renewing, told_ready;
+} s;
+
+static int64_t now_msec(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail for this clock */
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* ---- the store ---- */
+
+static void store(const char *name, size_t len, int fd)
+{
+    if (s.count == STORE_MAX || len == 0 || len >= NAME_MAX_BYTES) {
+        g_warning("supervise: no room for one more file (%u are held)", s.count);
+        (void)sf_close(fd);
+        return;
+    }
+    Stored *stored = &s.stored[s.count++];
+    memcpy(stored->name, name, len);
+    stored->name[len] = '\0';
+    stored->fd = fd;
+}
+
+static void drop(const char *name, size_t len)
+{
+    for (unsigned i = s.count; i-- > 0;) {
+        if (strlen(s.stored[i].name) != len || memcmp(s.stored[i].name, name, len) != 0)
+            continue;
+        (void)sf_close(s.stored[i].fd);
+        s.stored[i] = s.stored[--s.count];
+    }
+}
+
+/* Moves the files to FIRST_FD and so on, to survive an exec. Of the child, or of a process about to
+ * execute: all else there may be overwritten. */
+static int line_up(void)
+{
+    for (unsigned i = 0; i < s.count; i++) {
+        int target = FIRST_FD + (int)i;
+        if (s.stored[i].fd == target) {
+            if (fcntl(target, F_SETFD, 0) < 0)
+                return -errno;
+            continue;
+        }
+        for (unsigned other = i + 1; other < s.count; other++) {
+            if (s.stored[other].fd != target)
+                continue;
+            int moved = fcntl(target, F_DUPFD_CLOEXEC, FIRST_FD + (int)s.count);
+            if (moved < 0)
+                return -errno;
+            s.stored[other].fd = moved;
+            break;
+        }
+        if (dup2(s.stored[i].fd, target) < 0) /* clears FD_CLOEXEC */
+            return -errno;
+        s.stored[i].fd = target;
+    }
+    return 0;
+}
+
+static void set_number(const char *name, long long value)
+{
+    char text[32];
+
+    (void)snprintf(text, sizeof(text), "%lld", value);
+    (void)setenv(name, text, 1);
+}
+
+/* sd_listen_fds(3) */
+static void tell_store(void)
+{
+    size_t used = 0;
+
+    for (unsigned i = 0; i < s.count; i++)
+        used += (size_t)snprintf(s.names + used, sizeof(s.names) - used, "%s%s", i ? ":" : "",
+                                 s.stored[i].name);
+    set_number("LISTEN_PID", getpid());
+    set_number("LISTEN_FDS", s.count);
+    (void)setenv("LISTEN_FDNAMES", s.count ? s.names : "", 1);
+}
+
+/* What this process was handed over when it executed itself. */
+static void take_store(void)
+{
+    char **names = NULL;
+    int n = sd_listen_fds_with_names(1, &names);
+
+    for (int i = 0; i < n; i++)
+        store(names[i], strlen(names[i]), SD_LISTEN_FDS_START + i);
+    for (char **name = names; name && *name; name++)
+        free(*name);
+    free(names);
+}
+
+/* ---- messages ---- */
+
+static void hear_line(const char *line, size_t len, int *fd, const char *fd_name, size_t name_len)
+{
+    static const char store_line[] = "FDSTORE=1", remove_line[] = "FDSTOREREMOVE=1";
+
+    if (len == sizeof(store_line) - 1 && memcmp(line, store_line, len) == 0 && *fd >= 0)
+        store(fd_name, name_len, sf_steal_fd(fd));
+    else if (len == sizeof(remove_line) - 1 && memcmp(line, remove_line, len) == 0)
+        drop(fd_name, name_len);
+    else if (len == 7 && memcmp(line, "READY=1", 7) == 0)
+        s.ready = true;
+}
+
+static void hear_text(char *text, size_t len, int *fd)
+{
+    static const char name_key[] = "FDNAME=";
+    const char *name = "";
+    size_t name_len = 0;
+
+    text[len] = '\0';
+    for (char *line = text; line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
+        if (strncmp(line, name_key, sizeof(name_key) - 1) == 0) {
+            name = line + sizeof(name_key) - 1;
+            name_len = strcspn(name, "\n");
+        }
+    }
+    s.heard_msec = now_msec(); /* whatever it says, it lives */
+    bool was_ready = s.ready;
+    for (char *line = text; line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL)
+        hear_line(line, strcspn(line, "\n"), fd, name, name_len);
+    if (s.ready && !was_ready && !s.told_ready)
+        s.told_ready = sd_notify(0, "READY=1") >= 0; /* to who supervises us */
+}
+
+/* The first file of a message; the others, which nobody sends, are closed. */
+static int received_fd(struct msghdr *message, bool *ret_from_child)
+{
+    int kept = -1;
+
+    *ret_from_child = false;
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
+        if (c->cmsg_level != SOL_SOCKET)
+            continue;
+        if (c->cmsg_type == SCM_CREDENTIALS) {
+            struct ucred peer;
+            memcpy(&peer, CMSG_DATA(c), sizeof(peer));
+            *ret_from_child = peer.pid == s.child;
+        }
+        for (size_t i = 0;
+             c->cmsg_type == SCM_RIGHTS && i < (c->cmsg_len - CMSG_LEN(0)) / sizeof(int); i++) {
+            int fd;
+            memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(fd));
+            if (kept < 0)
+                kept = fd;
+            else
+                (void)sf_close(fd);
+        }
+    }
+    return kept;
+}
+
+static void hear(void)
+{
+    static char text[MESSAGE_MAX + 1];
+    static union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(sizeof(int) * 253)];
+    } control;
+
+    for (;;) {
+        struct iovec iov = {text, MESSAGE_MAX};
+        struct msghdr message = {.msg_iov = &iov,
+                                 .msg_iovlen = 1,
+                                 .msg_control = &control,
+                                 .msg_controllen = sizeof(control)};
+        bool from_child;
+        ssize_t n = recvmsg(s.socket_fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+        if (n < 0)
+            return; /* EAGAIN: all heard */
+        SF_CLEANUP_FD int fd = received_fd(&message, &from_child);
+        if (message.msg_flags & MSG_CTRUNC)
+            g_warning("supervise: a file could not be taken: no more may be open");
+        if (from_child && !(message.msg_flags & MSG_TRUNC))
+            hear_text(text, (size_t)n, &fd);
+    }
+}
+
+static int open_socket(void)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    socklen_t len = sizeof(sa_family_t); /* the kernel gives it an abstract name */
+    int on = 1, room = 8 << 20;
+
+    s.socket_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (s.socket_fd < 0 || bind(s.socket_fd, (const struct sockaddr *)&address, len) < 0 ||
+        setsockopt(s.socket_fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0)
+        return -errno;
+    (void)setsockopt(s.socket_fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room)); /* a favour */
+    len = sizeof(address);
+    if (getsockname(s.socket_fd, (struct sockaddr *)&address, &len) < 0)
+        return -errno;
+    (void)snprintf(s.address, sizeof(s.address), "@%.*s",
+                   (int)(len - offsetof(struct sockaddr_un, sun_path) - 1), address.sun_path + 1);
+    return 0;
+}
+
+/* ---- the daemon ---- */
+
+G_GNUC_NORETURN static void be_daemon(char **argv)
+{
+    sigset_t none;
+
+    (void)sigemptyset(&none);
+    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* who would hold its views? */
+    unsigned kept = 1;
+    for (unsigned i = 1; argv[i]; i++) {
+        if (strcmp(argv[i], "--supervise") != 0)
+            argv[kept++] = argv[i];
+    }
+    argv[kept] = NULL;
+    int r = line_up();
+    tell_store();
+    (void)setenv("NOTIFY_SOCKET", s.address, 1);
+    set_number("WATCHDOG_USEC", WATCHDOG_SEC * 1000000LL);
+    set_number("WATCHDOG_PID", getpid());
+    if (r == 0)
+        (void)execv(s.path, argv);
+    g_critical("supervise: cannot execute %s: %s", s.path, g_strerror(r < 0 ? -r : errno));
+    _exit(EXIT_FAILURE);
+}
+
+static void start_daemon(char **argv)
+{
+    pid_t pid = fork();
+
+    if (pid == 0)
+        be_daemon(argv);
+    s.started_msec = s.heard_msec = now_msec();
+    s.ready = false;
+    if (pid > 0) {
+        s.child = pid;
+        return;
+    }
+    g_warning("supervise: cannot start the daemon: %s", g_strerror(errno));
+    s.next_start_msec = s.started_msec + PAUSE_MIN_MSEC;
+}
+
+static void plan_start(int status)
+{
+    bool short_life = now_msec() - s.started_msec < SHORT_LIFE_MSEC;
+
+    s.short_lives = short_life ? s.short_lives + 1 : 0;
+    bool failed = short_life && (!s.ready || s.short_lives > SHORT_LIVES);
+
+    s.pause_msec = !failed             ? 0
+                   : s.pause_msec == 0 ? PAUSE_MIN_MSEC
+                                       : MIN(s.pause_msec * 2, PAUSE_MAX_MSEC);
+    s.next_start_msec = now_msec() + s.pause_msec;
+    if (WIFSIGNALED(status))
+        g_message("supervise: the daemon was killed by signal %d, %u files are held; the next "
+                  "starts in %d ms",
+                  WTERMSIG(status), s.count, s.pause_msec);
+    else
+        g_message(
+            "supervise: the daemon ended with %d, %u files are held; the next starts in %d ms",
+            WEXITSTATUS(status), s.count, s.pause_msec);
+}
+
+/* What the daemon of that name would be now: the file may have been exchanged. Only returns when it
+ * cannot be executed; then things go on as they were. */
+static void execute_anew(char **argv)
+{
+    int r = line_up();
+
+    if (r == 0) {
+        tell_store();
+        (void)execv(s.path, argv);
+        r = -errno;
+    }
+    g_critical("supervise: cannot execute %s anew: %s", s.path, g_strerror(-r));
+    for (unsigned i = 0; i < s.count; i++)
+        (void)fcntl(s.stored[i].fd, F_SETFD, FD_CLOEXEC);
+}
+
+static void ask_to_end(int signal_number)
+{
+    if (s.child)
+        (void)kill(s.child, signal_number);
+    s.kill_msec = now_msec() + STOP_MSEC;
+}
+
+static void on_signals(void)
+{
+    struct signalfd_siginfo info;
+
+    while (read(s.signal_fd, &info, sizeof(info)) == sizeof(info)) {
+        if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) {
+            s.stopping = true;
+            ask_to_end(SIGINT); /* for good */
+        } else if (info.ssi_signo == SIGHUP && !s.stopping) {
+            s.renewing = true;
+            ask_to_end(SIGTERM); /* views stay with us */
+        }
+    }
+}
+
+/* True with the exit status when there is nothing more to do. */
+static bool on_end(int status, int *ret_status)
+{
+    hear(); /* what it said last */
+    s.child = 0;
+    s.kill_msec = 0;
+    if (s.stopping) {
+        *ret_status = WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILURE;
+        return true;
+    }
+    if (!s.renewing && WIFEXITED(status) && WEXITSTATUS(status) == 2) {
+        *ret_status = 2; /* wrong usage or configuration, which another start does not mend */
+        if (s.count == 0)
+            return true; /* but while views wait for a daemon there is always another one */
+    }
+    plan_start(status);
+    return false;
+}
+
+static int time_left(void)
+{
+    int64_t now = now_msec(), until = INT64_MAX;
+
+    if (s.child && s.kill_msec)
+        until = s.kill_msec;
+    else if (s.child)
+        until = s.heard_msec + WATCHDOG_SEC * 1000;
+    else
+        until = s.next_start_msec;
+    return (int)CLAMP(until - now, 0, 60000);
+}
+
+static void on_time(void)
+{
+    int64_t now = now_msec();
+
+    if (s.child && s.kill_msec && now >= s.kill_msec) {
+        (void)kill(s.child, SIGKILL);
+        s.kill_msec = now + STOP_MSEC;
+    } else if (s.child && !s.kill_msec && now >= s.heard_msec + WATCHDOG_SEC * 1000) {
+        g_warning("supervise: no sign of life for %d s, ending the daemon", WATCHDOG_SEC);
+        s.heard_msec = now;
+        (void)kill(s.child, SIGABRT);
+        s.kill_msec = now + STOP_MSEC;
+    }
+}
+
+static int supervise(char **argv)
+{
+    int exit_status = EXIT_FAILURE;
+
+    for (;;) {
+        struct pollfd fds[] = {{.fd = s.socket_fd, .events = POLLIN},
+                               {.fd = s.signal_fd, .events = POLLIN}};
+        int status;
+        if (!s.child && s.stopping)
+            return EXIT_SUCCESS;
+        if (!s.child && s.renewing) {
+            s.renewing = false;
+            execute_anew(argv);
+        }
+        if (!s.child && now_msec() >= s.next_start_msec)
+            start_daemon(argv);
+        (void)poll(fds, G_N_ELEMENTS(fds), time_left());
+        hear();
+        on_signals();
+        on_time();
+        if (s.child && waitpid(s.child, &status, WNOHANG) == s.child &&
+            on_end(status, &exit_status))
+            return exit_status;
+    }
+}
+
+int sf_supervise(char **argv)
+{
+    sigset_t signals;
+    g_autofree char *found = g_find_program_in_path(argv[0]);
+
+    if (!found) {
+        g_critical("supervise: cannot find %s", argv[0]);
+        return EXIT_FAILURE;
+    }
+    /* A symbolic link stays one: it may lead to another version one day. */
+    s.path = g_canonicalize_filename(found, NULL);
+    take_store();
+    (void)sigemptyset(&signals);
+    (void)sigaddset(&signals, SIGCHLD);
+    (void)sigaddset(&signals, SIGTERM);
+    (void)sigaddset(&signals, SIGINT);
+    (void)sigaddset(&signals, SIGHUP);
+    (void)sigprocmask(SIG_BLOCK, &signals, NULL);
+    s.signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+    int r = s.signal_fd < 0 ? -errno : open_socket();
+    if (r < 0) {
+        g_critical("supervise: cannot begin: %s", g_strerror(-r));
+        return EXIT_FAILURE;
+    }
+    g_message("supervise: pid %d, %u files held", (int)getpid(), s.count);
+    return supervise(argv);
+}
