@@ -59,8 +59,8 @@ same_mount_namespace() {
     [ "$(readlink "/proc/$pid/ns/mnt")" = "$(readlink /proc/1/ns/mnt)" ]
 }
 
-# The unit's CapabilityBoundingSet: DAC_OVERRIDE (1), DAC_READ_SEARCH (2), SYS_PTRACE (19), SYS_ADMIN (21),
-# SYS_RESOURCE (24)
+# The unit's CapabilityBoundingSet: DAC_OVERRIDE (1), DAC_READ_SEARCH (2), SYS_PTRACE (19), SYS_CHROOT (18),
+# SYS_ADMIN (21), SYS_RESOURCE (24)
 few_capabilities() {
     local key value pid bound=
     pid=$(service MainPID)
@@ -71,7 +71,7 @@ few_capabilities() {
         esac
     done <"/proc/$pid/status"
     echo "CapBnd: $bound"
-    [ $((16#$bound & ~0x1280006)) = 0 ]
+    [ $((16#$bound & ~0x12C0006)) = 0 ]
 }
 
 reload_keeps_process() {
@@ -148,6 +148,96 @@ swap_on() {
     fallocate -l 512M "$1" && chmod 600 "$1" && mkswap "$1" && swapon "$1"
 }
 
+# A process in a cgroup and a mount namespace of its own, with its view: the least that is a container.
+lives=()
+start_life() { # ID
+    local pid dir=/sys/fs/cgroup/sysfsd-resume/$1
+    mkdir -p "$dir" && echo $((64 << 20)) >"$dir/memory.max" || return
+    (
+        echo "$BASHPID" >"$dir/cgroup.procs"
+        exec unshare -m --propagation private sleep 10000
+    ) </dev/null >/dev/null 2>&1 &
+    pid=$!
+    until grep -q '^sleep' /proc/$pid/comm; do sleep 0.1; done
+    echo $pid >"/run/life.$1"
+    sysfs-ctl attach --pid $pid --id "$1"
+}
+
+life_reads_its_own() { # PID
+    local key total rest
+    read -r key total rest <"/proc/$1/root/proc/meminfo"
+    [ "$key $total" = "MemTotal: 65536" ] || {
+        echo "$key $total"
+        return 1
+    }
+}
+
+# replaced COMMAND...: another process serves afterwards
+replaced() {
+    local pid tries
+    pid=$(service MainPID)
+    "$@"
+    for tries in {1..100}; do
+        [ "$(service MainPID)" != "$pid" ] && systemctl -q is-active sysfsd && return
+        sleep 0.1
+    done
+    echo "still $pid after $tries tries"
+    return 1
+}
+
+kill_main() {
+    kill -9 "$(service MainPID)"
+}
+
+other_build() {
+    cp "$share/sysfsd.stripped" /usr/sbin/sysfsd.new && mv /usr/sbin/sysfsd.new /usr/sbin/sysfsd && systemctl restart sysfsd
+}
+
+readers_end() {
+    kill "$storm" && wait "$storm"
+    cat /run/storm.err
+    tail -n 1 /run/storm
+    grep -q 'errors=0 wrong=0' /run/storm
+}
+
+# Under systemd's own fd store, while all files of three views are read without a pause.
+resume_checks() {
+    local n
+    echo '+memory +cpu' >/sys/fs/cgroup/cgroup.subtree_control
+    mkdir /sys/fs/cgroup/sysfsd-resume
+    echo '+memory' >/sys/fs/cgroup/sysfsd-resume/cgroup.subtree_control
+    for n in a b c; do
+        check "resume: container $n is attached" start_life $n
+        lives+=("$(cat /run/life.$n)")
+    done
+    # shellcheck disable=SC2046 # a word each
+    "$share/storm" 4 $(printf '/proc/%s/root ' "${lives[@]}") >/run/storm 2>/run/storm.err &
+    storm=$!
+    for n in {1..5}; do
+        check "resume: kill $n" replaced kill_main
+    done
+    for n in {1..3}; do
+        check "resume: restart $n" replaced systemctl restart sysfsd
+    done
+    check "resume: reload-or-restart" systemctl reload-or-restart sysfsd
+    check "resume: another build" replaced other_build
+    check "resume: no reader noticed" readers_end
+    echo "# $(tail -n 1 /run/storm)"
+    check "resume: still its own numbers" life_reads_its_own "${lives[0]}"
+    check "resume: all three resumed" grep -q '"resumed": *3' <(sysfs-ctl --json status)
+    # Nothing is held over a stop: the views are made anew, and attached again.
+    check "resume: stop" systemctl stop sysfsd
+    check "resume: start" systemctl start sysfsd
+    sleep 2
+    check "resume: healed after a stop" life_reads_its_own "${lives[1]}"
+    for n in a b c; do
+        sysfs-ctl detach $n
+    done >/dev/null
+    kill -9 "${lives[@]}"
+    sleep 0.5
+    rmdir /sys/fs/cgroup/sysfsd-resume/{a,b,c} /sys/fs/cgroup/sysfsd-resume
+}
+
 # A busybox image, without a network.
 import_image() {
     local applet root=/run/sysfsd-test/root
@@ -198,6 +288,7 @@ podman_checks() {
 }
 
 unit_checks
+resume_checks
 podman_checks
 hook_checks
 peers_checks

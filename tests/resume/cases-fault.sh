@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+# shellcheck disable=SC2034,SC2153 # set or read in the other files
+#
+# Faults: killed at any system call of a registration and of an end, damaged records, a daemon that
+# stands still, and all of it for a while.
+
+# Nothing of a container: record, view, mount, file held.
+check_nothing_left() { # WHAT FDS
+    check_eq "$1: records" "$(records)" 0
+    check_eq "$1: mounts of views" "$(own_mounts)" 0
+    check_eq "$1: directories of views" "$(find "$WORK/run/views" -mindepth 1 2>/dev/null | wc -l)" 0
+    eventually 5 holds_at_most "$2" || fail "$1: the supervisor holds $(fds_of "$SUPERVISOR") files, before: $2"
+}
+
+holds_at_most() { # FDS
+    [ "$(fds_of "$SUPERVISOR")" -le "$1" ]
+}
+
+# Kills the daemon at its Nth system call from now on; the tracer ends with it. The call that it waits
+# in counts, once it is seen.
+kill_at_call() { # N PID
+    strace -f -qq -o "$WORK/log/strace" -e trace=all -e inject=all:signal=KILL:when="$1" -p "$2" 2>"$WORK/log/strace.err" &
+    TRACER=$!
+    eventually 5 traced_or_gone "$2"
+}
+
+traced_or_gone() { # PID
+    [ ! -e "/proc/$1/status" ] || grep -q '^TracerPid:[[:space:]]*[1-9]' "/proc/$1/status" || ! kill -0 "$1" 2>/dev/null
+}
+
+# A registration that is killed at one of its system calls is done all the same, or not at all; so is an
+# end. Each step of the walk is one life.
+case_walk() { # STEP
+    local n pid fds before host kills=0 ends=0 done_=0
+    process_start walk || fail 'process' || return
+    pid=$PROCESS
+    host=$(awk '/^MemTotal:/ { print $2 }' /proc/meminfo)
+    # Its first container, so that what is made once is there.
+    make_state walk "$pid" | run_hook
+    ctl detach walk >/dev/null
+    fds=$(fds_of "$SUPERVISOR")
+    for ((n = 1; n < 600; n += $1)); do
+        before=$(daemon_pid)
+        kill_at_call "$n" "$before"
+        make_state walk "$pid" | run_hook
+        stop_tracer
+        [ "$(daemon_pid)" = "$before" ] || kills=$((kills + 1))
+        eventually 10 answers || fail "call $n: no daemon" || return
+        check_eq "call $n: the hook" "$HOOK_STATUS$HOOK_ERROR" 0
+        check_eq "call $n: MemTotal" "$(process_memtotal "$pid")" 65536
+        check_eq "call $n: records" "$(records)" 1
+        [ "$(daemon_pid)" != "$before" ] || done_=1
+
+        before=$(daemon_pid)
+        kill_at_call "$n" "$before"
+        ctl detach walk >/dev/null 2>&1
+        stop_tracer
+        [ "$(daemon_pid)" = "$before" ] || ends=$((ends + 1))
+        eventually 10 answers || fail "call $n: no daemon" || return
+        # Killed before it was done: it is there as before, and can be ended.
+        [ "$(records)" = 0 ] || ctl detach walk >/dev/null || fail "call $n: detach"
+        check_eq "call $n: MemTotal after the end" "$(process_memtotal "$pid")" "$host"
+        check_nothing_left "call $n" "$fds"
+        [ "$CASE_FAILED" = 0 ] || return
+        [ "$done_" = 0 ] || [ "$(daemon_pid)" != "$before" ] || break
+    done
+    note "killed at $kills system calls of a registration, and at $ends of an end"
+    check_range 'kills' $((kills + ends)) 10 1000
+}
+
+stop_tracer() {
+    kill -9 "$TRACER" 2>/dev/null
+    wait "$TRACER" 2>/dev/null
+}
+
+# A record that was cut off, one that is garbage, a stranger's file: each costs only itself.
+case_damaged_records() {
+    local i id
+    for i in a b c; do
+        process_start "$i" || fail 'process' || return
+        make_state "$i" "$PROCESS" | run_hook
+        check_eq "$i: the hook" "$HOOK_STATUS$HOOK_ERROR" 0 || return
+    done
+    kill -STOP "$SUPERVISOR"
+    kill -9 "$(daemon_pid)"
+    truncate -s 40 "$WORK/run/containers/a.json"
+    sed -i 's/"number": "[0-9]*"/"number": "x"/' "$WORK/run/containers/b.json"
+    echo garbage >"$WORK/run/containers/.hidden"
+    kill -CONT "$SUPERVISOR"
+    eventually 10 answers || fail 'no new daemon'
+    check_eq 'containers' "$(ctl --json list | jq -r '[.containers[].id] | join(" ")')" c
+    check_eq 'MemTotal of the one that was whole' \
+        "$(awk '/^MemTotal:/ { print $2 }' "$WORK/run/views/c/proc/meminfo")" 65536
+    check_eq 'files in containers/' "$(find "$WORK/run/containers" -mindepth 1 -printf '%f ')" 'c.json '
+    check_eq 'directories of views' "$(find "$WORK/run/views" -mindepth 1 -maxdepth 1 -printf '%f ')" 'c '
+}
+
+# A daemon that stands still answers late, and no reader gets an error.
+case_stopped() { # SECONDS
+    local pid
+    containers_run stopped 1 || return
+    storm_begin 2 "${ROOTS[@]}"
+    sleep 0.3
+    pid=$(daemon_pid)
+    kill -STOP "$pid"
+    sleep "$1"
+    kill -CONT "$pid"
+    sleep 0.5
+    kill "$STORM" && wait "$STORM"
+    check_match 'the readers' "$(tail -n 1 "$WORK/log/storm")" 'errors=0 wrong=0'
+    check_eq 'the daemon' "$(daemon_pid)" "$pid"
+}
+
+# Records cannot be written: a registration fails as a whole, and the others live.
+case_full_runtime_dir() {
+    local pid
+    containers_run full 1 || return
+    mount -t tmpfs -o size=4k,nr_inodes=2,mode=700 full "$WORK/run/containers" || fail 'tmpfs' || return
+    # The daemon has the folder open: it is the next one that gets the full one.
+    daemon_replace || fail 'no new daemon'
+    process_start late || fail 'process' || return
+    pid=$PROCESS
+    dd if=/dev/zero of="$WORK/run/containers/filler" bs=4k count=1 2>/dev/null
+    make_state late "$pid" | run_hook --required
+    check_eq 'the hook' "$HOOK_STATUS" 1
+    check_match 'its error' "$HOOK_ERROR" 'No space left on device'
+    check_eq 'directories of views' "$(find "$WORK/run/views" -mindepth 1 -maxdepth 1 -name late | wc -l)" 0
+    umount -l "$WORK/run/containers"
+    daemon_replace || fail 'no new daemon'
+    make_state late "$pid" | run_hook --required
+    check_eq 'the hook afterwards' "$HOOK_STATUS$HOOK_ERROR" 0
+}
+
+# Containers come and go, are read, and the daemon is killed meanwhile: nothing grows.
+case_soak() { # SECONDS
+    local end=$((SECONDS + $1)) i=0 kills=0 fds rss supervisor_rss
+    containers_run soak 1 || return
+    daemon_replace || fail 'no new daemon'
+    fds=$(fds_of "$SUPERVISOR") rss=$(rss_of "$(daemon_pid)") supervisor_rss=$(rss_of "$SUPERVISOR")
+    storm_begin 2 "${ROOTS[@]}"
+    while [ $SECONDS -lt $end ]; do
+        process_start "soak-p$i" || fail "process $i" || break
+        make_state "soak-p$i" "$PROCESS" | run_hook
+        [ $((i % 3)) != 0 ] || { daemon_kill && kills=$((kills + 1)); }
+        process_end "$PROCESS" "soak-p$i"
+        PROCESSES=()
+        i=$((i + 1))
+    done
+    storm_end 100
+    eventually 10 answers || fail 'no daemon answers'
+    eventually 10 test "$(records)" = 1 || fail "$(records) records are left"
+    eventually 10 holds_at_most "$fds" || fail "the supervisor holds $(fds_of "$SUPERVISOR") files, before: $fds"
+    note "$i containers, $kills kills: files held $fds and $(fds_of "$SUPERVISOR"), RSS $rss and $(rss_of "$(daemon_pid)") kB, of the supervisor $supervisor_rss and $(rss_of "$SUPERVISOR") kB"
+    check_range 'growth of RSS in kB' $(($(rss_of "$(daemon_pid)") - rss)) -100000 2048
+    check_range 'growth of the supervisor in kB' $(($(rss_of "$SUPERVISOR") - supervisor_rss)) -100000 512
+}
+
+fault_cases() {
+    run_case damaged-records case_damaged_records
+    run_case stopped case_stopped "${SYSFSD_TEST_STOP_SECONDS:-3}"
+    run_case full-runtime-dir case_full_runtime_dir
+    run_case walk case_walk 3
+    run_case soak case_soak "${SYSFSD_SOAK_SECONDS:-20}"
+}

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+# shellcheck disable=SC2034,SC2153 # set or read in the other files
+#
+# The daemon is killed, exchanged, lost: what containers notice of it.
+
+# Readers of every file while the daemon is killed again and again.
+case_storm() { # KILLS
+    local i before
+    containers_run storm 3 || return
+    before=$(status_of restarts)
+    storm_begin 8 "${ROOTS[@]}"
+    for ((i = 0; i < $1; i++)); do
+        sleep "0.$((RANDOM % 15 + 5))"
+        daemon_kill || sleep 0.1
+    done
+    sleep 0.3
+    eventually 10 answers || fail 'no daemon answers'
+    storm_end 5000
+    check_views storm 3
+    check_range 'restarts' $(($(status_of restarts) - before)) $(($1 / 2)) "$1"
+    check_eq 'views resumed by the last' "$(status_of resumed)" 3
+    check_eq 'open files that are left' "$(ctl --json inspect storm0 | jq -r .id)" storm0
+}
+
+# Another build of the program, and SIGHUP: both processes are new.
+case_upgrade() { # TIMES
+    local i pid
+    containers_run upgrade 2 || return
+    storm_begin 4 "${ROOTS[@]}"
+    for ((i = 0; i < $1; i++)); do
+        sleep 0.4
+        pid=$(daemon_pid)
+        if [ $((i % 2)) = 0 ]; then
+            strip -o "$WORK/bin/sysfsd.new" "$SBINDIR/sysfsd"
+        else
+            cp "$SBINDIR/sysfsd" "$WORK/bin/sysfsd.new"
+        fi
+        mv "$WORK/bin/sysfsd.new" "$WORK/bin/sysfsd"
+        kill -HUP "$SUPERVISOR"
+        eventually 10 another_answers "$pid" || fail "upgrade $i: no new daemon"
+        cmp -s "/proc/$(daemon_pid)/exe" "$WORK/bin/sysfsd" || fail "upgrade $i: not the new build"
+    done
+    storm_end 1000
+    check_views upgrade 2
+}
+
+# A file that was open, half read, goes on where it was; a descriptor that is rewound gets a new text.
+case_open_file() {
+    local pid first rest whole
+    containers_run open 1 || return
+    exec 7<"${ROOTS[0]}/proc/stat"
+    IFS= read -r -u 7 -N 30 first
+    daemon_replace || fail 'no new daemon'
+    rest=$(cat <&7)
+    exec 7<&-
+    whole=$(cat "${ROOTS[0]}/proc/stat")
+    check_match 'what was read before and after' "$first$rest" '^cpu  .*softirq [0-9 ]*$'
+    check_eq 'lines' "$(printf '%s' "$first$rest" | wc -l)" "$(printf '%s' "$whole" | wc -l)"
+}
+
+# Counters go on: none jumps back, and loads are not seeded anew.
+case_monotonic() {
+    local id=mono busy i stat last=0 up last_up=0 load
+    bundle_defaults
+    B_INIT='["/bin/sh","-c","while :; do : ; done"]'
+    container_run runc $id || fail "$(cat "$WORK/log/$id")" || return
+    load=$(inside $id /proc/loadavg | cut -d' ' -f3)
+    for ((i = 0; i < 6; i++)); do
+        stat=$(inside $id /proc/stat | awk '/^cpu / { print $2 + $4 + $5 + $9 }')
+        up=$(inside $id /proc/uptime | cut -d' ' -f1 | tr -d .)
+        busy=$(inside $id /proc/stat | awk '/^cpu / { print $2 + $4 }')
+        [ "$stat" -ge "$last" ] || fail "the CPU times went from $last to $stat"
+        [ "$up" -ge "$last_up" ] || fail "the uptime went from $last_up to $up"
+        last=$stat last_up=$up
+        daemon_replace || fail 'no new daemon'
+    done
+    check_range 'busy ticks' "$busy" 20 1000000
+    check_eq 'load of 15 minutes' "$(inside $id /proc/loadavg | cut -d' ' -f3)" "$load"
+}
+
+# Supervisor and daemon and all they held are gone: the next one makes the views anew.
+case_total_loss() {
+    local daemon
+    containers_run loss 3 || return
+    daemon=$(daemon_pid)
+    kill -9 "$SUPERVISOR" "$daemon"
+    wait "$SUPERVISOR" 2>/dev/null
+    cat "${ROOTS[0]}/proc/meminfo" >/dev/null 2>&1 && fail 'a view without a daemon can be read'
+    supervisor_start || fail 'no new daemon' || return
+    check_eq 'views healed' "$(status_of healed)" 3
+    eventually 10 all_healed || fail "healed: $(memtotal loss0), $(memtotal loss1), $(memtotal loss2)"
+    check_eq 'mounts of views in a container' \
+        "$(grep -c 'fuse[.]sysfsd' "${ROOTS[0]%/root}/mountinfo")" "$(grep -c 'fuse[.]sysfsd' "${ROOTS[1]%/root}/mountinfo")"
+    grep -q 'view healed' "$WORK/log/sysfsd" || fail 'the log does not say so'
+    ctl detach loss0 || fail 'detach'
+    check_eq 'MemTotal after detach' "$(memtotal loss0)" "$(awk '/^MemTotal:/ { print $2 }' /proc/meminfo)"
+}
+
+all_healed() {
+    [ "$(memtotal loss0 2>/dev/null)$(memtotal loss1 2>/dev/null)$(memtotal loss2 2>/dev/null)" = 262144262144262144 ]
+}
+
+# A container that ends while no daemon runs leaves nothing.
+case_gone_meanwhile() {
+    containers_run gone 2 || return
+    kill -STOP "$SUPERVISOR"
+    kill -9 "$(daemon_pid)"
+    container_delete runc gone0
+    kill -CONT "$SUPERVISOR"
+    eventually 10 answers || fail 'no new daemon'
+    eventually 10 is_gone gone0 || fail 'its view or record is left'
+    check_eq 'MemTotal of the other' "$(memtotal gone1)" 262144
+}
+
+# Processes in cgroups and mount namespaces of their own, all at once; their pids are in MANY.
+MANY=()
+many_start() { # COUNT
+    local i dirs=() base=/sys/fs/cgroup/memory
+    ! on_v2 || base=/sys/fs/cgroup
+    cgroup_make "$TAG"
+    MANY=()
+    for ((i = 0; i < $1; i++)); do
+        dirs+=("$base/$TAG/many$i")
+    done
+    mkdir "${dirs[@]}" || return
+    for ((i = 0; i < $1; i++)); do
+        (
+            echo "$BASHPID" >"${dirs[i]}/cgroup.procs"
+            exec unshare -m --propagation private sleep 10000
+        ) </dev/null >/dev/null 2>&1 &
+        MANY+=("$!")
+        disown "$!"
+        PROCESSES+=("$! many$i")
+    done
+    # The namespaces are cut when the last commands run.
+    for ((i = 0; i < $1; i++)); do
+        eventually 20 grep -q '^sleep' "/proc/${MANY[i]}/comm" || return
+    done
+}
+
+all_answer() { # COUNT
+    local i
+    for ((i = 0; i < $1; i++)); do
+        read -r -n 20 <"$WORK/run/views/many$i/proc/uptime" || return 1
+    done
+}
+
+# How long many views are without answers.
+case_many() { # COUNT
+    local i plain begin end fds
+    many_start "$1" || return
+    for ((i = 0; i < $1; i++)); do
+        make_state "many$i" "${MANY[i]}" | run_hook
+        check_eq "many$i: the hook" "$HOOK_STATUS$HOOK_ERROR" 0 || return
+    done
+    fds=$(fds_of "$SUPERVISOR")
+    note "$1 views: the supervisor holds $fds files and $(rss_of "$SUPERVISOR") kB, the daemon has $(rss_of "$(daemon_pid)") kB"
+    check_range 'files the supervisor holds' "$fds" "$1" $(($1 + 20))
+    begin=$(now_msec)
+    all_answer "$1" || fail 'a view does not answer'
+    plain=$(($(now_msec) - begin))
+    daemon_kill
+    begin=$(now_msec)
+    all_answer "$1" || fail 'a view does not answer'
+    end=$(now_msec)
+    note "all have answered $((end - begin)) ms after a kill; a plain read of all takes $plain ms"
+    check_range 'ms until all have answered' $((end - begin - plain)) 0 2000
+    check_eq 'views resumed' "$(status_of resumed)" "$1"
+}
+
+kill_cases() {
+    run_case open-file case_open_file
+    run_case storm case_storm "${SYSFSD_TEST_KILLS:-50}"
+    run_case upgrade case_upgrade 5
+    run_case monotonic case_monotonic
+    run_case total-loss case_total_loss
+    run_case gone-meanwhile case_gone_meanwhile
+    run_case many case_many "${SYSFSD_TEST_VIEWS:-1000}"
+}

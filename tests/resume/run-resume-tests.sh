@@ -1,0 +1,79 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# Tests of what outlives the daemon: killed under readers, exchanged for another build, lost with all
+# it held, stopped, starved; each with real containers under `sysfsd --supervise`. Needs root. All it
+# makes is removed, also when it fails.
+#
+# run-resume-tests.sh --bindir DIR [--sbindir DIR] --testdir DIR [--only NAME] [--list]
+#   --bindir   where sysfs-hook and sysfs-ctl are (and sysfsd, without --sbindir)
+#   --testdir  where the programs of the tests are: DIR/resume/storm
+#   --only     only cases whose name contains NAME
+# Environment:
+#   SYSFSD_TEST_KILLS         kills under readers, default 50
+#   SYSFSD_TEST_VIEWS         views that are resumed at once, default 1000
+#   SYSFSD_TEST_STOP_SECONDS  how long the daemon stands still, default 3
+#   SYSFSD_SOAK_SECONDS       containers coming and going under kills, default 20
+# Output: TAP lines and a summary; exit 1 when a case failed.
+
+set -u
+shopt -s lastpipe # what checks a pipe's end counts in this shell
+HERE=$(cd "$(dirname "$0")" && pwd)
+BINDIR='' SBINDIR='' TESTDIR='' ONLY='' LIST=0
+
+usage() {
+    echo "run-resume-tests.sh: $1; see the head of the file" >&2
+    exit 2
+}
+
+while [ $# -gt 0 ]; do
+    case $1 in
+    --bindir) BINDIR=${2:?} && shift 2 ;;
+    --sbindir) SBINDIR=${2:?} && shift 2 ;;
+    --testdir) TESTDIR=${2:?} && shift 2 ;;
+    --only) ONLY=${2:?} && shift 2 ;;
+    --list) LIST=1 && shift ;;
+    *) usage "unknown argument $1" ;;
+    esac
+done
+[ -n "$BINDIR" ] || usage 'no --bindir'
+[ -n "$TESTDIR" ] || usage 'no --testdir'
+: "${SBINDIR:=$BINDIR}"
+BINDIR=$(cd "$BINDIR" && pwd) || exit 2
+SBINDIR=$(cd "$SBINDIR" && pwd) || exit 2
+TESTDIR=$(cd "$TESTDIR" && pwd) || exit 2
+[ "$(id -u)" = 0 ] || {
+    echo '1..0 # SKIP needs root'
+    exit 0
+}
+
+# shellcheck source=tests/hook/lib.sh
+. "$HERE/../hook/lib.sh"
+# shellcheck source=tests/hook/process.sh
+. "$HERE/../hook/process.sh"
+# shellcheck source=tests/resume/lib.sh
+. "$HERE/lib.sh"
+# shellcheck source=tests/resume/cases-kill.sh
+. "$HERE/cases-kill.sh"
+# shellcheck source=tests/resume/cases-fault.sh
+. "$HERE/cases-fault.sh"
+TAG=sysfsd-resume-$$
+
+if [ "$LIST" = 1 ]; then
+    run_case() { echo "$1"; }
+    finish() { exit 0; }
+else
+    trap 'supervisor_end; cleanup' EXIT
+    trap 'exit 130' INT TERM HUP
+    prepare
+    cp "$SBINDIR/sysfsd" "$WORK/bin/sysfsd"
+    supervisor_start || {
+        echo 'Bail out! sysfsd --supervise does not start'
+        sed 's/^/# /' "$WORK/log/sysfsd"
+        exit 1
+    }
+fi
+
+kill_cases
+fault_cases
+finish
