@@ -346,6 +346,7 @@ static int start(Daemon *daemon)
     if ((r = sf_control_new(daemon->registry, &daemon->control)) < 0)
         return fail("serve the control socket in", daemon->runtime_dir, r);
     sf_fd_store_drop_rest();
+    sf_registry_adopt_pending(daemon->registry);
     return EXIT_SUCCESS;
 }
 

@@ -24,6 +24,7 @@
 #include "lib/client.h"
 #include "lib/deadline.h"
 #include "lib/oci.h"
+#include "lib/pending.h"
 
 #define EXIT_USAGE 2
 #define TIMEOUT_MAX_SEC 300
@@ -254,7 +255,10 @@ static int start(SfOciState *state, Stage stage, int64_t deadline)
         say("%s%s", error, hint);
         return EXIT_FAILURE;
     }
-    say("warning: container %s starts with the host's files: %s%s", state->id, error, hint);
+    bool noted = stage == STAGE_START && (r == -ENOENT || r == -ECONNREFUSED) &&
+                 sf_pending_write(arg_runtime_dir, &args) == 0;
+    say("warning: container %s starts with the host's files%s: %s%s", state->id,
+        noted ? ", until a daemon starts" : "", error, hint);
     return EXIT_SUCCESS;
 }
 
@@ -278,7 +282,10 @@ static bool is_anothers(const SfOciState *state, int64_t deadline)
 
 static int stop(const SfOciState *state, int64_t deadline)
 {
-    if (!state->enable || is_anothers(state, deadline))
+    if (!state->enable)
+        return EXIT_SUCCESS;
+    sf_pending_remove(arg_runtime_dir, state->id);
+    if (is_anothers(state, deadline))
         return EXIT_SUCCESS;
     char error[768] = "no memory";
     int left = sf_deadline_left(deadline);

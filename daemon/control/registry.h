@@ -79,6 +79,8 @@ typedef struct SfRegistryCounts {
  * Negative errno. */
 int sf_registry_new(const SfRegistryOptions *options, SfRegistry **ret_registry,
                     pid_t *ret_other_pid) SF_WARN_UNUSED;
+/* Gives their views to containers that started while no daemon ran (lib/pending.h). */
+void sf_registry_adopt_pending(SfRegistry *registry);
 /* Attaches again, in a thread, what had to be made anew. */
 void sf_registry_heal(SfRegistry *registry);
 void sf_registry_counts(const SfRegistry *registry, SfRegistryCounts *ret_counts);

@@ -15,6 +15,7 @@
 
 #include "daemon/control/record.h"
 #include "daemon/control/registry_private.h"
+#include "lib/pending.h"
 
 #define PRIME_NAME "prime"
 
@@ -245,4 +246,49 @@ void sf_registry_restore(SfRegistry *registry)
         clear_view(registry, views->pdata[i]);
     g_hash_table_foreach(restore.kept, remove_kept, restore.keep);
     g_hash_table_unref(restore.kept);
+}
+
+static int adopt(SfRegistry *registry, const SfPending *pending)
+{
+    SfRegistration registration = {.id = pending->id,
+                                   .pid = pending->pid,
+                                   .pidfd = -1,
+                                   .bundle = pending->bundle,
+                                   .annotations = pending->annotations};
+    SfControlError error = {0};
+    SfEntry *entry;
+
+    if (sf_registry_register(registry, &registration, &entry, &error) < 0) {
+        const char *why = json_string_value(json_object_get(error.details, "message"));
+        g_warning("cannot take up a container that started without a daemon: %s, container=%s",
+                  why ? why : error.name, pending->id);
+        sf_control_error_clear(&error);
+        return -EINVAL;
+    }
+    if (entry) {
+        sf_healer_add(registry, entry);
+        g_message("container adopted: it started without a daemon, container=%s", pending->id);
+    }
+    return 0;
+}
+
+void sf_registry_adopt_pending(SfRegistry *registry)
+{
+    g_autofree char *path = g_build_filename(registry->runtime_dir, SF_PENDING_NAME, NULL);
+    SF_CLEANUP_FD int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+    if (fd < 0)
+        return; /* no hook has ever missed us */
+    g_autoptr(GPtrArray) files = sf_registry_list(fd);
+    for (unsigned i = 0; i < files->len; i++) {
+        SfPending pending;
+        int r = sf_pending_read(fd, files->pdata[i], &pending);
+        if (r == -EBADMSG)
+            g_warning("removed a file that is no note: %s/%s", path, (const char *)files->pdata[i]);
+        if (r == 0) {
+            (void)adopt(registry, &pending); /* said why not */
+            sf_pending_clear(&pending);
+        }
+        (void)unlinkat(fd, files->pdata[i], 0);
+    }
 }

@@ -139,6 +139,25 @@ many_start() { # COUNT
     done
 }
 
+# Containers that start while no daemon runs get their views from the next one.
+case_started_without() {
+    supervisor_end
+    containers_run without 2 || return
+    check_eq 'MemTotal without a daemon' "$(memtotal without0)" "$(awk '/^MemTotal:/ { print $2 }' /proc/meminfo)"
+    container_delete runc without1
+    echo garbage >"$WORK/run/pending/x.json"
+    supervisor_start || fail 'no daemon' || return
+    eventually 10 has_its_own without0 || fail "MemTotal with a daemon is $(memtotal without0)"
+    check_eq 'containers' "$(ctl --json list | jq -r '[.containers[].id] | join(" ")')" without0
+    check_eq 'notes that are left' "$(find "$WORK/run/pending" -mindepth 1 | wc -l)" 0
+    container_delete runc without0
+    eventually 5 is_gone without0 || fail 'its view or record is left'
+}
+
+has_its_own() { # ID
+    [ "$(memtotal "$1")" = 262144 ]
+}
+
 all_answer() { # COUNT
     local i
     for ((i = 0; i < $1; i++)); do
@@ -176,5 +195,6 @@ kill_cases() {
     run_case monotonic case_monotonic
     run_case total-loss case_total_loss
     run_case gone-meanwhile case_gone_meanwhile
+    run_case started-without case_started_without
     run_case many case_many "${SYSFSD_TEST_VIEWS:-1000}"
 }
