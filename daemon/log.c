@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The writer behind g_log_structured() and its relatives. It filters by level and never waits for a
- * reader longer than write(2) does.
+ * reader: a line that nobody takes is dropped.
  */
 
 #include "daemon/log.h"
 
+#include <limits.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
@@ -51,9 +53,16 @@ static GLogWriterOutput write_log(GLogLevelFlags level, const GLogField *fields,
             *c = '?'; /* names of cgroups and what peers send may try to be lines of their own */
     }
     g_autofree char *line = g_strdup_printf("sysfsd: %s: %s\n", level_word(level), message);
-    /* One write, so that lines of several threads are not mixed. A log that cannot be written is
-     * nobody's to be told. */
-    ssize_t n = write(STDERR_FILENO, line, strlen(line));
+    /* One write, so that lines of several threads are not mixed. A pipe that is writable takes
+     * PIPE_BUF bytes without a wait (pipe(7)). A log that cannot be written is nobody's to be told.
+     */
+    struct pollfd room = {.fd = STDERR_FILENO, .events = POLLOUT};
+    if (poll(&room, 1, 0) != 1 || !(room.revents & POLLOUT))
+        return G_LOG_WRITER_HANDLED;
+    size_t len = strlen(line);
+    if (len > PIPE_BUF)
+        line[(len = PIPE_BUF) - 1] = '\n';
+    ssize_t n = write(STDERR_FILENO, line, len);
     return n < 0 ? G_LOG_WRITER_UNHANDLED : G_LOG_WRITER_HANDLED;
 }
 

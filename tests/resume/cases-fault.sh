@@ -132,6 +132,26 @@ case_full_runtime_dir() {
     check_eq 'the hook afterwards' "$HOOK_STATUS$HOOK_ERROR" 0
 }
 
+# A log that nobody reads any more does not hold anything up.
+case_full_log() {
+    supervisor_end
+    mkfifo "$WORK/log/fifo"
+    exec 8<>"$WORK/log/fifo"
+    timeout 1 dd if=/dev/zero of="$WORK/log/fifo" bs=4096 2>/dev/null # until it is full
+    "$WORK/bin/sysfsd" --supervise --config "$WORK/sysfsd.conf" --runtime-dir "$WORK/run" 2>&8 &
+    SUPERVISOR=$!
+    eventually 10 answers || fail 'no daemon answers'
+    process_start log || fail 'process' || return
+    make_state log "$PROCESS" | run_hook --required
+    check_eq 'the hook' "$HOOK_STATUS$HOOK_ERROR" 0
+    daemon_replace || fail 'no new daemon'
+    check_eq 'MemTotal' "$(process_memtotal "$PROCESS")" 65536
+    ctl detach log >/dev/null || fail 'detach'
+    supervisor_end
+    exec 8>&-
+    supervisor_start || fail 'no daemon'
+}
+
 # Containers come and go, are read, and the daemon is killed meanwhile: nothing grows.
 case_soak() { # SECONDS
     local end=$((SECONDS + $1)) i=0 kills=0 fds rss supervisor_rss
@@ -160,6 +180,7 @@ fault_cases() {
     run_case damaged-records case_damaged_records
     run_case stopped case_stopped "${SYSFSD_TEST_STOP_SECONDS:-3}"
     run_case full-runtime-dir case_full_runtime_dir
-    run_case walk case_walk 3
+    run_case full-log case_full_log
+    run_case walk case_walk 2
     run_case soak case_soak "${SYSFSD_SOAK_SECONDS:-20}"
 }
