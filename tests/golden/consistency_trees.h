@@ -8,7 +8,8 @@
 #include "lib/base/cpuset.h"
 #include "lib/base/text.h"
 
-/* Each check that fails adds a line to *report; whether all held. */
+/* Each check that fails adds a line to *report; whether all held. free_kb UINT64_MAX: not compared.
+ */
 bool consistency_check_cpu_tree(SfSlice dump, const SfCpuSet *visible, SfText *report);
 bool consistency_check_node_tree(SfSlice dump, const SfCpuSet *visible, uint64_t total_kb,
                                  uint64_t free_kb, SfText *report);

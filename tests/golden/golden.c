@@ -256,7 +256,8 @@ static bool check_strangers(const Scenario *s, SfText *report)
 static bool check_consistency(Scenario *s, const Texts *now, SfText *report)
 {
     g_autofree char *meminfo = NULL, *stat = NULL, *possible = NULL;
-    HostTexts host = {0};
+    HostTexts host = {.page_bytes = sf_host_page_bytes(s->host),
+                      .all_cpus = s->policy.cpu == SF_CPU_POLICY_HOST};
     if (sf_host_file_read(s->host, "/proc/meminfo", &meminfo, &host.meminfo.len) < 0 ||
         sf_host_file_read(s->host, "/proc/stat", &stat, &host.stat.len) < 0 ||
         sf_host_file_read(s->host, "/sys/devices/system/cpu/possible", &possible,
