@@ -37,13 +37,20 @@ check_range() { # WHAT GOT LOW HIGH, integers
         fail "$1 is '$2' and not within $3..$4"
 }
 
+is_wanted() { # NAME: --only is a comma-separated list of parts of names
+    local part
+    [ -n "$ONLY" ] || return 0
+    for part in ${ONLY//,/ }; do
+        [[ $1 != *"$part"* ]] || return 0
+    done
+    return 1
+}
+
 # One case: a function and its arguments, in this shell.
 run_case() { # NAME FUNCTION [ARGUMENT]...
     local name=$1
     shift
-    if [ -n "$ONLY" ] && [[ $name != *"$ONLY"* ]]; then
-        return
-    fi
+    is_wanted "$name" || return
     NUMBER=$((NUMBER + 1)) CASE_FAILED=0 CASE_SKIP=''
     "$@" || [ "$CASE_FAILED" = 1 ] || [ -n "$CASE_SKIP" ] || fail "$1 ended with $?"
     delete_all

@@ -1,0 +1,92 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# Judges the views of running containers: live-check takes all files of one again and again while it
+# works, and its limits change; and what stat and loadavg say of a known load. Needs root. It starts
+# a daemon of its own in a runtime directory of its own and removes all it made, also when it fails.
+#
+# run-live-tests.sh --bindir DIR [--sbindir DIR] [--testdir DIR] [--only NAME[,NAME]...] [--list]
+#   --bindir   where sysfs-hook is (and sysfsd, without --sbindir)
+#   --testdir  where live-check and live-load are (default: tests/live of the build --bindir is in)
+#   --only     only cases whose name contains one of the NAMEs
+# Environment:
+#   SYSFSD_TEST_SECONDS  how long live-check runs in a case, default 4
+#   SYSFSD_TEST_ENGINES  the first of them starts the containers, default "runc"
+#   SYSFSD_TEST_KEEP     a directory that keeps the texts of what did not hold
+# Output: TAP lines and a summary; exit 1 when a case failed.
+
+set -u
+shopt -s lastpipe # what checks a pipe's end counts in this shell
+HERE=$(cd "$(dirname "$0")" && pwd)
+BINDIR='' SBINDIR='' TESTDIR='' ONLY='' LIST=0
+ARGS=("$@")
+
+usage() {
+    echo "run-live-tests.sh: $1; see the head of the file" >&2
+    exit 2
+}
+
+while [ $# -gt 0 ]; do
+    case $1 in
+    --bindir) BINDIR=${2:?} && shift 2 ;;
+    --sbindir) SBINDIR=${2:?} && shift 2 ;;
+    --testdir) TESTDIR=${2:?} && shift 2 ;;
+    --only) ONLY=${2:?} && shift 2 ;;
+    --list) LIST=1 && shift ;;
+    *) usage "unknown argument $1" ;;
+    esac
+done
+[ -n "$BINDIR" ] || usage 'no --bindir'
+: "${SBINDIR:=$BINDIR}" "${TESTDIR:=$BINDIR/../tests/live}"
+BINDIR=$(cd "$BINDIR" && pwd) || exit 2
+SBINDIR=$(cd "$SBINDIR" && pwd) || exit 2
+TESTDIR=$(cd "$TESTDIR" && pwd) || exit 2
+[ "$(id -u)" = 0 ] || {
+    echo '1..0 # SKIP needs root'
+    exit 0
+}
+
+# The engine and the daemon are to see the same: no unified tree beside the v1 hierarchies. See
+# tests/hook/run-hook-tests.sh.
+if [ -z "${SYSFSD_TEST_LANE:-}" ]; then
+    export SYSFSD_TEST_LANE=1
+    if grep -q ' /sys/fs/cgroup/unified cgroup2 ' /proc/self/mounts; then
+        # shellcheck disable=SC2016 # for the inner shell
+        exec unshare -m --propagation private bash -c \
+            'umount /sys/fs/cgroup/unified && mount -t tmpfs lane /sys/fs/cgroup/unified && exec "$@"' sh "$0" "${ARGS[@]}"
+    fi
+fi
+
+SECONDS_EACH=${SYSFSD_TEST_SECONDS:-4}
+ENGINE=${SYSFSD_TEST_ENGINES:-runc}
+ENGINE=${ENGINE%% *}
+# shellcheck source=tests/hook/lib.sh
+. "$HERE/../hook/lib.sh"
+# shellcheck source=tests/hook/process.sh
+. "$HERE/../hook/process.sh"
+# shellcheck source=tests/hook/cases-container.sh
+. "$HERE/../hook/cases-container.sh"
+# shellcheck source=tests/live/cases-change.sh
+. "$HERE/cases-change.sh"
+# shellcheck source=tests/live/cases-load.sh
+. "$HERE/cases-load.sh"
+TAG=sysfsd-live-$$
+
+if [ "$LIST" = 1 ]; then
+    run_case() { echo "$1"; }
+    finish() { exit 0; }
+else
+    trap 'check_stop; cleanup' EXIT
+    trap 'exit 130' INT TERM HUP
+    prepare
+    cp "$TESTDIR/live-load" "$WORK/rootfs/bin/" || exit 2
+    daemon_start || {
+        echo 'Bail out! sysfsd does not start'
+        sed 's/^/# /' "$WORK/log/sysfsd"
+        exit 1
+    }
+fi
+
+change_cases
+load_cases
+finish
