@@ -21,16 +21,15 @@ read_age() { # ID
     AGE=$((10#${age/./}))
 }
 
-# Its cpu lines: $BUSY (user + nice + system in all), $CPU_SUM (by name, all columns), $CPU_BUSY.
-declare -A CPU_SUM CPU_BUSY
+# Its cpu lines: $BUSY (user + nice + system in all), $CPU_SUM (by name, all columns).
+declare -A CPU_SUM
 read_stat() { # ID
     local name user nice system rest column sum
-    CPU_SUM=() CPU_BUSY=()
+    CPU_SUM=()
     while read -r name user nice system rest; do
         [[ $name = cpu* ]] || continue
         sum=$((user + nice + system))
         [ "$name" != cpu ] || BUSY=$sum
-        CPU_BUSY[$name]=$sum
         for column in $rest; do
             sum=$((sum + column))
         done
@@ -50,16 +49,17 @@ read_used() { # ID
     fi
 }
 
-# Watches containers for SECONDS, and compares: the share of the visible CPUs that is busy with what
-# is wanted and with what the cgroup says, and the time on each CPU with the time that passed.
+# Watches containers for SECONDS, and compares: the share of their CPUs' time that is busy, as top(1)
+# counts it, with what is wanted and with what the cgroup says; the time on each CPU with the time
+# that passed, from before the first look to after the second, and from after to before.
 check_shares() { # SECONDS [ID LOW HIGH]...
-    local seconds=$1 id name busy used share
-    local -A age0 age1 busy0 used0 sum0
+    local seconds=$1 id name busy used all count outer inner
+    local -A before0 after0 busy0 used0 sum0
     shift
     local watched=("$@")
     while [ $# -gt 0 ]; do
-        read_age "$1" # before the first, after the last: no CPU can have had more time
-        age0[$1]=$AGE
+        read_age "$1"
+        before0[$1]=$AGE
         read_used "$1"
         used0[$1]=$USED
         read_stat "$1"
@@ -67,26 +67,30 @@ check_shares() { # SECONDS [ID LOW HIGH]...
         for name in "${!CPU_SUM[@]}"; do
             sum0[$1/$name]=${CPU_SUM[$name]}
         done
+        read_age "$1"
+        after0[$1]=$AGE
         shift 3
     done
     sleep "$seconds"
     set -- "${watched[@]}"
     while [ $# -gt 0 ]; do
         id=$1
-        read_stat "$id"
-        read_used "$id"
         read_age "$id"
-        age=$((AGE - age0[$id]))
-        check_eq "cpuN lines of $id" $((${#CPU_SUM[@]} - 1)) "$(expected_cpus)"
-        busy=$((BUSY - busy0[$id])) used=$((USED - used0[$id]))
-        share=$((busy * 100 / (age * (${#CPU_SUM[@]} - 1))))
-        used=$((used * 100 / (age * (${#CPU_SUM[@]} - 1))))
-        note "$id: busy $share %, by its cgroup $used %, of $age hundredths on $((${#CPU_SUM[@]} - 1)) CPUs"
-        check_range "busy share of $id in percent" "$share" "$2" "$3"
-        check_range "busy share of $id by its cgroup" "$share" $((used - 2)) $((used + 2))
+        inner=$((AGE - after0[$id]))
+        read_used "$id"
+        read_stat "$id"
+        read_age "$id"
+        outer=$((AGE - before0[$id]))
+        count=$((${#CPU_SUM[@]} - 1))
+        check_eq "cpuN lines of $id" "$count" "$(expected_cpus)"
+        all=$((CPU_SUM[cpu] - sum0[$id/cpu]))
+        busy=$(((BUSY - busy0[$id]) * 100 / all)) used=$(((USED - used0[$id]) * 100 / all))
+        note "$id: busy $busy %, by its cgroup $used %, on $count CPUs in $inner to $outer hundredths"
+        check_range "busy share of $id in percent" "$busy" "$2" "$3"
+        check_range "busy share of $id by its cgroup" "$busy" $((used - 4)) $((used + 4))
         for name in "${!CPU_SUM[@]}"; do
-            [ "$name" != cpu ] || continue
-            check_range "time of $name in $id" $((CPU_SUM[$name] - sum0[$id/$name])) 0 $((age + 1))
+            [ "$name" = cpu ] ||
+                check_range "time of $name in $id" $((CPU_SUM[$name] - sum0[$id/$name])) $((inner - 2)) $((outer + 2))
         done
         shift 3
     done
@@ -101,7 +105,7 @@ case_stat_shares() {
     container_delete "$ENGINE" two
     load_run one busy || return
     sleep 0.5
-    check_shares 4 one 48 52 idle 0 0
+    check_shares 4 one 47 53 idle 0 0
     favour 0
 }
 
