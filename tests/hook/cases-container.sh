@@ -23,7 +23,6 @@ echo cpuinfo=$(grep -c ^processor /proc/cpuinfo)
 echo stat=$(grep -c "^cpu[0-9]" /proc/stat)
 echo online=$(grep . /sys/devices/system/cpu/online)
 echo present=$(grep . /sys/devices/system/cpu/present)
-echo uptime=$(cut -d. -f1 /proc/uptime)
 echo nproc=$(nproc)
 for f in /proc/meminfo /proc/cpuinfo /sys/devices/system/cpu/online; do
     [ "$(cat $f | wc -l)" = "$(grep -c "" $f)" ] || echo "short=$f"
@@ -35,6 +34,7 @@ echo nodecpus=$(cat /sys/devices/system/node/node[0-9]*/cpulist | tr "\n" ,)
 echo nodetotal=$(cat /sys/devices/system/node/node[0-9]*/meminfo | awk "/MemTotal:/ { kb += \$4 } END { print kb }")
 cat /sys/devices/system/cpu/cpu[0-9]*/topology/core_cpus_list >/dev/null && ls -lR '$VIEW_TREES' >/dev/null && echo trees=ok
 for f in '$VIEW_TREES'; do (echo 1 >$f/x || mkdir $f/x || rm $f/online) 2>/dev/null && echo "written=$f"; done
+echo uptime=$(cut -d. -f1 /proc/uptime)
 free >/dev/null && uptime >/dev/null && top -bn1 >/dev/null && echo programs=ok
 '
 
@@ -318,6 +318,56 @@ case_cgroup_files() { # ENGINE
     cgroup_remove "$TAG/pod-$1"
 }
 
+# Two containers of a pod share a pid namespace, one has the host's: each sees its own cgroup's numbers.
+case_pid_namespaces() { # ENGINE
+    local first="pod1-$1" second="pod2-$1" host="hostpid-$1" id
+    bundle_defaults
+    container_run "$1" "$first" || fail "$(cat "$WORK/log/$first")" || return
+    bundle_defaults
+    B_PID_NAMESPACE="{\"type\":\"pid\",\"path\":\"/proc/$(container_pid "$first")/ns/pid\"},"
+    B_MEMORY=$((64 << 20)) B_INIT='["/bin/sh","-c","sleep 1000 & sleep 1000 & wait"]'
+    container_run "$1" "$second" || fail "$(cat "$WORK/log/$second")" || return
+    bundle_defaults
+    B_PID_NAMESPACE='' B_MEMORY=$((96 << 20))
+    container_run "$1" "$host" || fail "$(cat "$WORK/log/$host")" || return
+    check_eq 'MemTotal of the first of the pod' "$(memtotal "$first")" 262144
+    check_eq 'MemTotal of the second' "$(memtotal "$second")" 65536
+    check_eq 'MemTotal of the one with the host'\''s pid namespace' "$(memtotal "$host")" 98304
+    # "running/total": what is counted are the tasks of the cgroup.
+    check_match 'tasks of the first' "$(inside "$first" /proc/loadavg)" ' [01]/1 '
+    check_match 'tasks of the second' "$(inside "$second" /proc/loadavg)" ' [0-3]/3 '
+    check_match 'tasks of the last' "$(inside "$host" /proc/loadavg)" ' [01]/1 '
+    for id in "$first" "$second" "$host"; do
+        check_range "uptime of $id" "$(inside "$id" /proc/uptime | cut -d. -f1)" 0 30
+    done
+}
+
+# A container with a time namespace of its own has the kernel's uptime, and the rest of its view.
+case_time_namespace() {
+    local pid
+    cgroup_make "$TAG/timens"
+    set_memory "$TAG/timens" $((64 << 20))
+    local dir dirs
+    dirs=$(cgroup_dirs "$TAG/timens")
+    (
+        for dir in $dirs; do
+            echo "$BASHPID" >"$dir/cgroup.procs"
+        done
+        exec unshare -m --propagation private -T --boottime 500000 --fork sleep 10000
+    ) </dev/null >/dev/null 2>&1 &
+    disown "$!"
+    PROCESSES+=("$! timens")
+    # Its child is the first that is in the namespace.
+    eventually 10 pgrep -P "$!" -x sleep >/dev/null || fail 'no process' || return
+    pid=$(pgrep -P "$!" -x sleep)
+    PROCESSES+=("$pid timens")
+    make_state timens "$pid" | run_hook
+    check_eq 'the hook' "$HOOK_STATUS$HOOK_ERROR" 0
+    check_eq 'MemTotal' "$(process_memtotal "$pid")" 65536
+    ! grep -q '/proc/uptime .*fuse' "/proc/$pid/mountinfo" || fail 'it has a view of uptime'
+    check_range 'uptime inside' "$(nsenter -m -T -t "$pid" cut -d. -f1 /proc/uptime)" 500000 100000000
+}
+
 # A trigger of the container's own pressure, armed from inside.
 case_pressure_trigger() { # ENGINE
     local id="trigger-$1" text
@@ -343,13 +393,14 @@ container_cases() {
         done
         engine_case "$engine" "$engine-createContainer-userns-required" \
             case_userns_create_container_says_so "$engine"
-        for name in limit_lowered parent_limit cgroup_files two_at_once init_name mlocked_tmpfs monotonic disabled \
+        for name in limit_lowered parent_limit cgroup_files pid_namespaces two_at_once init_name mlocked_tmpfs monotonic disabled \
             annotations unknown_annotation without_daemon; do
             engine_case "$engine" "$engine-${name//_/-}" "case_$name" "$engine"
         done
         # v1 has no pressure of a cgroup.
         ! on_v2 || engine_case "$engine" "$engine-pressure-trigger" case_pressure_trigger "$engine"
     done
+    run_case time-namespace case_time_namespace
 }
 
 engine_case() { # ENGINE NAME FUNCTION [ARGUMENT]...

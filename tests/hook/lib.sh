@@ -248,6 +248,7 @@ bundle_defaults() {
     B_INIT='["/bin/sleep","1000"]' B_STAGE=createRuntime B_HOOK_ARGS=() B_USERNS=0
     B_MEMORY=$((256 << 20)) B_QUOTA=150000 B_CGROUP='' B_ANNOTATIONS='{}' B_ROOTFS=$WORK/rootfs
     B_RUNTIME_DIR=$WORK/run B_CPUS='' B_CGROUP_MOUNT=0
+    B_PID_NAMESPACE='{"type":"pid"},'
 }
 
 hook_json() { # STAGE
@@ -292,7 +293,7 @@ write_bundle() { # ID
   },
   "linux": {
     $maps
-    "namespaces": [{"type":"pid"},{"type":"network"},{"type":"ipc"},{"type":"uts"},{"type":"mount"}$user],
+    "namespaces": [$B_PID_NAMESPACE{"type":"network"},{"type":"ipc"},{"type":"uts"},{"type":"mount"}$user],
     "cgroupsPath": "/${B_CGROUP:-$TAG/$1}",
     "resources": {
       "devices": [{"allow": false, "access": "rwm"}],

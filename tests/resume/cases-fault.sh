@@ -112,6 +112,31 @@ case_stopped() { # SECONDS
     check_eq 'the daemon' "$(daemon_pid)" "$pid"
 }
 
+# p99 of reading meminfo of a root, paced, in us.
+p99() { # ROOT
+    "$TESTDIR/bench/read-latency" 400 2000 "x=$1/proc/meminfo" | awk '{ print int($3 + 1) }'
+}
+
+# A thousand threads that read one container's view: what another one notices. Part of it is the machine's
+# own load, which is seen when the same threads read files of the kernel's.
+case_flood() {
+    local quiet kernel flooded most
+    containers_run flood 2 || return
+    quiet=$(p99 "${ROOTS[1]}")
+    storm_begin 1000 "/proc/self/root"
+    sleep 1
+    kernel=$(p99 "${ROOTS[1]}")
+    kill -9 "$STORM" && wait "$STORM" 2>/dev/null
+    storm_begin 1000 "${ROOTS[0]}"
+    sleep 1
+    flooded=$(p99 "${ROOTS[1]}")
+    kill -9 "$STORM" && wait "$STORM" 2>/dev/null
+    most=$((quiet > kernel ? quiet : kernel))
+    note "p99 of another container: $quiet us, $kernel us beside a flood of the kernel's own files, $flooded us beside one of a view"
+    check_range 'p99 in us' "$flooded" 1 $((3 * most))
+    check_range 'RSS of the daemon in kB' "$(rss_of "$(daemon_pid)")" 1 40000
+}
+
 # Records cannot be written: a registration fails as a whole, and the others live.
 case_full_runtime_dir() {
     local pid
@@ -179,6 +204,7 @@ case_soak() { # SECONDS
 fault_cases() {
     run_case damaged-records case_damaged_records
     run_case stopped case_stopped "${SYSFSD_TEST_STOP_SECONDS:-3}"
+    run_case flood case_flood
     run_case full-runtime-dir case_full_runtime_dir
     run_case full-log case_full_log
     run_case walk case_walk 2

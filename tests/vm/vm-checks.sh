@@ -136,6 +136,12 @@ hook_checks() {
     suite_checks hook "$share/hook/run-hook-tests.sh" --bindir "$bin"
 }
 
+# What v2 counts in another way than v1: limits that change, and CPU time that the kernel does not count by CPU.
+live_checks() {
+    SYSFSD_TEST_SECONDS=8 suite_checks live "$share/live/run-live-tests.sh" --bindir "$bin" --testdir "$share/live" \
+        --only limits,stat-shares
+}
+
 # With swap, which the host of scripts/test need not have.
 peers_checks() {
     local swap=/var/tmp/sysfsd-swap
@@ -291,6 +297,7 @@ unit_checks
 resume_checks
 podman_checks
 hook_checks
+live_checks
 peers_checks
 check "unit: stops clean and leaves no mount" stops_clean
 echo "1..$tests"

@@ -46,6 +46,7 @@ for file in usr/sbin/sysfsd usr/bin/sysfs-hook usr/bin/sysfs-ctl; do
 done
 # One file: the machine reads it in one go, and the modes need not pass through the share.
 tar -C "$dir/stage" --owner=0 --group=0 -cf "$dir/share/stage.tar" . || die "tar failed"
+cp -r "$here/../live" "$dir/share/live" && cp "$build"/tests/live/live-{check,load} "$dir/share/live/" || exit 1
 cp "$here/vm-checks.sh" "$build/tests/resume/storm" "$dir/share/" || exit 1
 strip -o "$dir/share/sysfsd.stripped" "$build/daemon/sysfsd" || exit 1
 cp -r "$here/../hook" "$here/../peers" "$here/../../docs/DIFFERENCES.md" "$dir/share/" || exit 1
