@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+# shellcheck disable=SC2154 # set in the other files
+#
+# What the language runtimes and stress-ng showed, and the list of all cases.
+
+host_memory_mib() {
+    awk '/^MemTotal:/ { printf "%d", $2 / 1024 }' /proc/meminfo
+}
+
+case_python() { # PHASE
+    local cpus judge key
+    phase "$1" || return
+    cpus=$(cpus_of "$1") judge=python$(label "$1")
+    [ "$1" != busy ] || judge="$judge, under load"
+    for key in cpu_count psutil.cpu_count psutil.cores; do
+        shows "$judge" "$key" "$(field $key python)" "$cpus"
+    done
+    known_host "$judge" os.sched_getaffinity "$(field affinity python)" "$(host_affinity)" "$cpus"
+    shows "$judge" 'virtual_memory total, MiB' "$(field total python)" 256
+    within "$judge" 'virtual_memory available, MiB' "$(field available python)" "$(field free python)" 256
+    within "$judge" 'virtual_memory used, MiB' "$(field used python)" 0 140
+    within "$judge" 'cpu_times over the age, hundredths of a CPU' "$(field cpus_by_time python)" \
+        $((cpus * 100 - 10)) $((cpus * 100 + 10))
+    within "$judge" 'cpu_percent, all CPUs' "$(field cpu_percent python | tr ' ' '\n' |
+        awk '{ s += $1 } END { print s + 0 }')" 0 $((cpus * 100))
+    shows "$judge" 'values of cpu_percent' "$(field cpu_percent python | wc -w)" "$cpus"
+    within "$judge" 'now - /proc/uptime, after the start' $(($(field age python) - STARTED)) -2 2
+    known "$judge" 'boot_time, after the start' \
+        "$(($(field boot_time python) < STARTED - 2 ? 1 : 0))" 1 '0'
+    known_host "$judge" 'os.sysconf SC_PHYS_PAGES, MiB' "$(field phys_pages python)" \
+        "$(awk '/^MemTotal:/ { printf "%.0f", $2 / 1024 }' /proc/meminfo)" 256
+    known "$judge" 'cpu_stats ctx_switches' "$(field ctx_switches python)" 0 'above 0'
+}
+
+# The C library's getloadavg(3) asks sysinfo(2): the host's load, or nothing of the container's.
+case_python_load() {
+    phase quiet || return
+    row python 'getloadavg, hundredths' "$(field getloadavg python)" "the container's (known: the host's)"
+    check_match 'getloadavg' "$(field getloadavg python)" '^[0-9]+ [0-9]+ [0-9]+$'
+}
+
+case_java() { # PHASE
+    local cpus judge
+    phase "$1" || return
+    cpus=$(cpus_of "$1") judge=java$(label "$1")
+    shows "$judge" 'processors (availableProcessors)' \
+        "$(sed -n 's/.*CPUs: [0-9]* total, \([0-9]*\) available.*/\1/p' "$SAID/java")" "$cpus"
+    shows "$judge" memory "$(grep -h -o 'Memory: [0-9]*M' "$SAID/java")" 'Memory: 256M'
+    within "$judge" 'Max. Heap Size (maxMemory), MiB' \
+        "$(cat "$SAID/java" "$SAID/java.err" | sed -n 's/.*Max. Heap Size (Estimated): \([0-9]*\).*M$/\1/p')" 48 128
+    judge="java -XX:-UseContainerSupport$(label "$1")"
+    known_host "$judge" processors \
+        "$(sed -n 's/.*CPUs: [0-9]* total, \([0-9]*\) available.*/\1/p' "$SAID/java-no-cgroup")" "$(host_affinity)" "$cpus"
+    known_host "$judge" memory "$(grep -o 'Memory: [0-9]*M' "$SAID/java-no-cgroup")" \
+        "Memory: $(host_memory_mib)M" 'Memory: 256M'
+}
+
+case_node() { # PHASE
+    local cpus judge
+    phase "$1" || return
+    cpus=$(cpus_of "$1") judge=node$(label "$1")
+    shows "$judge" 'os.cpus().length' "$(field cpus node)" "$cpus"
+    shows "$judge" 'os.totalmem' "$(field totalmem node)" $((256 << 20))
+    within "$judge" 'os.freemem, MiB' $(($(field freemem node) >> 20)) 128 256
+    within "$judge" 'os.uptime' "$(field uptime node)" 0 "$AGE"
+    within "$judge" 'os.loadavg, hundredths' "$(field loadavg node | cut -d' ' -f1)" 0 400
+    # sched_getaffinity(2); newer ones look at the quota too.
+    within "$judge" 'os.availableParallelism' "$(field parallelism node)" "$cpus" "$(host_affinity)"
+    # No figure of a view: the cgroup's own file.
+    within "$judge" 'process.constrainedMemory, MiB' $(($(field constrained node) >> 20)) 0 256
+}
+
+case_stress() {
+    phase one-cpu || return
+    shows 'stress-ng --cpu -1, quota 0.5' 'CPUs it loads' "$(stress_cpus stress-online)" 1
+    # "possible" stays the host's.
+    known_host 'stress-ng --cpu 0, quota 0.5' 'CPUs it loads' "$(stress_cpus stress-configured)" \
+        "$(list_length "$(cat /sys/devices/system/cpu/possible)")" 1
+}
+
+stress_cpus() { # NAME
+    cat "$SAID/$1" "$SAID/$1.err" | sed -n 's/.*dispatching hogs: \([0-9]*\) cpu.*/\1/p'
+}
+
+judge_cases() {
+    run_case quiet-no-warnings case_clean quiet
+    run_case busy-no-warnings case_clean busy
+    run_case free case_free
+    run_case top case_top
+    run_case uptime case_uptime
+    run_case vmstat case_vmstat
+    run_case ps case_ps
+    run_case nproc case_nproc quiet
+    run_case lscpu case_lscpu quiet
+    run_case mpstat case_mpstat quiet
+    run_case mpstat-busy case_mpstat_busy
+    run_case python case_python quiet
+    run_case python-busy case_python busy
+    run_case python-load case_python_load
+    [ "$SET" = all ] || return 0
+    run_case mpstat-interrupts case_mpstat_interrupts
+    run_case sar case_sar
+    run_case iostat case_iostat
+    run_case slabtop case_slabtop
+    run_case lsblk case_lsblk
+    run_case numactl case_numactl quiet
+    run_case htop case_htop quiet
+    run_case htop-busy case_htop busy
+    run_case java case_java quiet
+    run_case node case_node quiet
+    one_cpu_cases
+}
+
+# Where the host has more than one, so that fewer can be seen.
+one_cpu_cases() {
+    local judge
+    run_case one-cpu-no-warnings case_clean one-cpu
+    for judge in nproc lscpu mpstat python numactl htop java node; do
+        run_case "one-cpu-$judge" "case_$judge" one-cpu
+    done
+    run_case one-cpu-stress case_stress
+}

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+# shellcheck disable=SC2034,SC2153,SC2154 # set or read in the other files
+#
+# The judges' container, what they said, and the table.
+#
+# One container a phase. All its programs are started by inside.sh, by one exec; run_case() deletes
+# containers, so the outputs and the view's own files are copied out before the cases look at them.
+
+REFERENCE='' # pid of the programs that run on the host
+
+judges_prepare() {
+    local root=$WORK/rootfs file
+    # Debian's layout over the bind of /usr; /bin stays busybox's own.
+    ln -s usr/lib "$root/lib"
+    ln -s usr/sbin "$root/sbin"
+    for file in /lib32 /lib64; do
+        [ ! -L "$file" ] || ln -s "usr$file" "$root$file"
+    done
+    mkdir -p "$root/usr" "$root/judges"
+    cp "$HERE"/{inside.sh,judge.py} "$root/judges/"
+    mkdir -p "$WORK/said" "$WORK/host"
+    note 'judge | figure | shown | wanted'
+}
+
+judges_cleanup() {
+    [ -z "$REFERENCE" ] || kill "$REFERENCE" 2>/dev/null
+    if [ -n "${SYSFSD_TEST_KEEP:-}" ]; then
+        mkdir -p "$SYSFSD_TEST_KEEP" && cp -r "$WORK/said" "$WORK/host" "$SYSFSD_TEST_KEEP/"
+    fi
+    cleanup
+}
+
+# The host's programs and what they need of /etc, read-only; no /usr/local; the cgroup tree as engines
+# mount it, without which a JVM takes the host's memory for its own.
+judges_mounts() {
+    B_MOUNTS=',{"destination": "/usr", "type": "bind", "source": "/usr", "options": ["bind", "ro"]}
+    ,{"destination": "/usr/local", "type": "tmpfs", "source": "tmpfs", "options": ["ro"]}
+    ,{"destination": "/etc", "type": "bind", "source": "/etc", "options": ["bind", "ro"]}
+    ,{"destination": "/dev/pts", "type": "devpts", "source": "devpts",
+        "options": ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"]}
+    ,{"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup",
+        "options": ["nosuid", "noexec", "nodev", "ro"]}'
+    if on_v2; then
+        B_NAMESPACES=',{"type": "cgroup"}'
+    fi
+}
+
+# The outputs of a phase: SAID, VIEW (a copy of the view's files), STARTED, AGE. The first who asks
+# runs it, in a container of that name.
+phase() { # PHASE
+    SAID=$WORK/said/$1 VIEW=$WORK/said/$1.view
+    [ -d "$SAID" ] || phase_run "$1" || return
+    read -r STARTED AGE <"$VIEW/times"
+}
+
+phase_run() { # PHASE
+    local pid file
+    bundle_defaults
+    judges_mounts
+    # The shell takes in children that have lost their parent.
+    B_INIT='["/bin/sh","-c","sleep 10000; :"]'
+    [ "$1" != one-cpu ] || B_QUOTA=50000
+    container_run runc "$1" || fail "$(cat "$WORK/log/$1")" || return
+    pid=$(container_pid "$1")
+    check_eq "what the shell of $1 said" \
+        "$(container_exec runc "$1" "exec /bin/sh /judges/inside.sh /tmp/said $1 $SET")" ''
+    for file in $(cd "$WORK/run/views/$1" && find proc -type f) sys/devices/system/cpu/online; do
+        mkdir -p "$VIEW/${file%/*}"
+        cat "$WORK/run/views/$1/$file" >"$VIEW/$file"
+    done
+    echo "$(date -d "$(ps -o lstart= -p "$pid")" +%s) $(age_of "$pid")" >"$VIEW/times"
+    cp -r "/proc/$pid/root/tmp/said" "$SAID"
+}
+
+view_has() { # /PATH
+    [ -e "$VIEW$1" ]
+}
+
+said() { # NAME
+    cat "$SAID/$1"
+}
+
+# The same programs on the host: what they complain of there is not the view's fault.
+reference_begin() {
+    nice sh "$HERE/inside.sh" "$WORK/host" quiet "$SET" &
+    REFERENCE=$!
+}
+
+reference_end() {
+    [ -z "$REFERENCE" ] || wait "$REFERENCE"
+    REFERENCE=''
+}
+
+ODD='-?nan|-?inf|n/a|warning|error|cannot|failed|failure|unable|unknown|invalid|undefined|overflow'
+
+odd_words() { # FILE...
+    cat "$@" 2>/dev/null | grep -a -o -i -w -E -e "$ODD" | sort -u
+}
+
+# Each program: exit 0, stderr as on the host, no odd word that it does not say on the host.
+case_clean() { # PHASE
+    local file name count=0 odd
+    phase "$1" || return
+    reference_end
+    for file in "$SAID"/*.status; do
+        name=${file##*/}
+        name=${name%.status}
+        count=$((count + 1))
+        # timeout ended htop, and script says so or not.
+        [ "$name" = htop ] || check_eq "status of $name" "$(cat "$file")" 0
+        [ -s "$SAID/$name" ] || [ -s "$SAID/$name.err" ] || fail "$name printed nothing"
+        # These print on stderr, and never the same text twice.
+        case $name in
+        java* | stress*) ;;
+        *) [ ! -s "$SAID/$name.err" ] || cmp -s "$SAID/$name.err" "$WORK/host/$name.err" ||
+            fail "$name warns: $(head -n 3 "$SAID/$name.err")" ;;
+        esac
+        odd=$(comm -23 <(odd_words "$SAID/$name" "$SAID/$name.err") \
+            <(odd_words "$WORK/host/$name" "$WORK/host/$name.err") | paste -sd ' ')
+        # What slabtop makes of an empty table is a case of its own.
+        [ "$name" = slabtop ] || check_eq "words of $name that it does not say on the host" "$odd" ''
+    done
+    check_range 'programs run' "$count" 8 100
+}
+
+# ---- the table ----
+
+row() { # JUDGE FIGURE SHOWN WANTED
+    note "$1 | $2 | ${3//$'\n'/ } | $4"
+}
+
+shows() { # JUDGE FIGURE SHOWN WANTED
+    row "$@"
+    check_eq "$1: $2" "$3" "$4"
+}
+
+within() { # JUDGE FIGURE SHOWN LOW HIGH
+    row "$1" "$2" "$3" "$4 to $5"
+    check_range "$1: $2" "$3" "$4" "$5"
+}
+
+# A figure that is wrong in a way that is known: PATTERN is what it is as long as nothing changed.
+known() { # JUDGE FIGURE SHOWN PATTERN WANTED
+    row "$1" "$2" "$3" "$5 (known: wrong)"
+    [[ $3 =~ ^($4)$ ]] && return
+    if [ "$3" = "$5" ]; then
+        fail "$1: $2 is right now: $3; take it off the known limits in docs/COMPATIBILITY.md"
+    else
+        fail "$1: $2 is '$3', neither right ($5) nor as known ($4)"
+    fi
+}
+
+# A known one only where the host's figure and the container's differ.
+known_host() { # JUDGE FIGURE SHOWN HOST WANTED
+    if [ "$4" = "$5" ]; then
+        shows "$1" "$2" "$3" "$5"
+    else
+        known "$1" "$2" "$3" "$4" "$5"
+    fi
+}
+
+field() { # KEY NAME: the rest of the line that starts with KEY
+    sed -n "s/^ *$1[ :=]*//p" "$SAID/$2" | head -n 1
+}
+
+hundredths() { # 1.25 -> 125
+    awk -v x="$1" 'BEGIN { printf "%d", x * 100 + 0.5 }'
+}
