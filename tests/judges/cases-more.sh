@@ -25,12 +25,21 @@ case_python() { # PHASE
     within "$judge" 'cpu_percent, all CPUs' "$(field cpu_percent python | tr ' ' '\n' |
         awk '{ s += $1 } END { print s + 0 }')" 0 $((cpus * 100))
     shows "$judge" 'values of cpu_percent' "$(field cpu_percent python | wc -w)" "$cpus"
-    within "$judge" 'now - /proc/uptime, after the start' $(($(field age python) - STARTED)) -2 2
+    within "$judge" 'now - /proc/uptime, after the start' $(($(field age python) - STARTED)) -3 3
     known "$judge" 'boot_time, after the start' \
         "$(($(field boot_time python) < STARTED - 2 ? 1 : 0))" 1 '0'
     known_host "$judge" 'os.sysconf SC_PHYS_PAGES, MiB' "$(field phys_pages python)" \
         "$(awk '/^MemTotal:/ { printf "%.0f", $2 / 1024 }' /proc/meminfo)" 256
     known "$judge" 'cpu_stats ctx_switches' "$(field ctx_switches python)" 0 'above 0'
+}
+
+case_python_disks() {
+    phase quiet || return
+    if view_has /proc/diskstats; then
+        ! wrote || within python 'disk_io_counters write_bytes, MiB, 1 was' "$(field written python)" 1 8
+    else
+        known python 'disk_io_counters write_bytes, MiB' "$(field written python)" '[0-9]+' "the container's"
+    fi
 }
 
 # The C library's getloadavg(3) asks sysinfo(2): the host's load, or nothing of the container's.
@@ -98,10 +107,13 @@ judge_cases() {
     run_case python case_python quiet
     run_case python-busy case_python busy
     run_case python-load case_python_load
+    run_case python-disks case_python_disks
+    ! on_v2 || run_case cgtop case_cgtop
     [ "$SET" = all ] || return 0
     run_case mpstat-interrupts case_mpstat_interrupts
     run_case sar case_sar
     run_case iostat case_iostat
+    run_case vmstat-disks case_vmstat_disks
     run_case slabtop case_slabtop
     run_case lsblk case_lsblk
     run_case numactl case_numactl quiet

@@ -79,7 +79,7 @@ check_busy_share() { # JUDGE PERCENT
 case_uptime() {
     phase quiet || return
     shows uptime up "$(said uptime | grep -o 'up [0-9]* min')" "up $((AGE / 60)) min"
-    within 'uptime -s' 'seconds after the start' $(($(date -d "$(said since)" +%s) - STARTED)) -2 2
+    within 'uptime -s' 'seconds after the start' $(($(date -d "$(said since)" +%s) - STARTED)) -3 3
     within uptime 'load, hundredths, first read' "$(load_of uptime)" 0 200
     phase busy || return
     within 'uptime, under load' 'load, hundredths' "$(load_of uptime)" 4 500
@@ -122,7 +122,7 @@ case_ps() {
     shows 'ps aux' 'COMMAND of PID 1' "$(said ps | awk '$2 == 1' | grep -o '/bin/sh.*')" '/bin/sh -c sleep 10000; :'
     phase busy || return
     within 'ps -o lstart' 'start of PID 1, seconds' \
-        $(($(date -d "$(said ps-etime | awk '$1 == 1 { print $4, $5, $6, $7, $8 }')" +%s) - STARTED)) -2 2
+        $(($(date -d "$(said ps-etime | awk '$1 == 1 { print $4, $5, $6, $7, $8 }')" +%s) - STARTED)) -3 3
     # Both are uptime - start; the one is the container's, the other is counted from the host's boot.
     known 'ps -o etimes' 'age of PID 1' "$(said ps-etime | awk '$1 == 1 { print ($2 > 1e6) ? "above 1000000" : $2 }')" \
         'above 1000000' "$AGE"
@@ -213,25 +213,35 @@ case_sar() {
     within 'sar -r, under load' '%memused' "$(awk '{ printf "%d", $5 }' <<<"$line")" 20 60
 }
 
+iostat_written() { # DIR
+    awk '/^Device/ { on = 1; next } on && NF { kb += $7 } END { printf "%d", kb }' "$1/iostat"
+}
+
 case_iostat() {
-    local devices
     phase quiet || return
     shows iostat 'CPUs in the first line' "$(said iostat | sed -n '1s/.*(\([0-9]*\) CPU).*/\1/p')" "$(cpus_of quiet)"
     check_sum iostat "$(said iostat | awk '/^avg-cpu/ { getline; print }')" 1 2 3 4 5 6
     # This iostat reads /sys/block/*/stat and not /proc/diskstats.
-    devices=$(said iostat | awk '/^Device/ { on = 1; next } on && NF { print $1 }' | sort | paste -sd ' ')
-    known_host iostat devices "$devices" \
-        "$(awk '/^Device/ { on = 1; next } on && NF { print $1 }' "$WORK/host/iostat" | sort | paste -sd ' ')" ''
-    devices=$(said vmstat-d | awk 'NR > 2 { print $1 }' | sort | paste -sd ' ')
-    if view_has /proc/diskstats; then
-        shows 'vmstat -d' devices "$devices" "$(awk '{ print $3 }' "$VIEW/proc/diskstats" | sort | paste -sd ' ')"
-    else
-        known 'vmstat -d' devices "$devices" '.+' "the container's"
-    fi
+    known iostat 'KiB written' "$(($(iostat_written "$SAID") >= $(iostat_written "$WORK/host") / 2))" 1 0
     phase busy || return
     check_sum 'iostat -c, under load' "$(said iostat-c | grep -E '^ +[0-9]' | tail -n 1)" 1 2 3 4 5 6
     check_busy_share 'iostat -c, under load' \
         "$(said iostat-c | grep -E '^ +[0-9]' | tail -n 1 | awk '{ printf "%d", $1 + $2 + $3 + 0.5 }')"
+}
+
+case_vmstat_disks() {
+    local devices
+    phase quiet || return
+    devices=$(said vmstat-d | awk 'NR > 2 { print $1 }' | sort | paste -sd ' ')
+    if view_has /proc/diskstats; then
+        shows 'vmstat -d' disks "$devices" "$(awk '{ print $3 }' "$VIEW/proc/diskstats" | sort | paste -sd ' ')"
+        # Over all of them, as the cgroup counts.
+        ! wrote || within 'vmstat -d' 'sectors written, 1 MiB was' \
+            "$(said vmstat-d | awk 'NR > 2 { sectors += $8 } END { print sectors + 0 }')" \
+            2048 $(($(cat "$VIEW/written") / 512))
+    else
+        known 'vmstat -d' disks "$devices" '.+' "the container's"
+    fi
 }
 
 case_slabtop() {
@@ -278,4 +288,16 @@ case_htop() { # PHASE
     within "$judge" 'Uptime, seconds' "$(grep -o -m 1 -E 'Uptime: [0-9:]+' <<<"$screen" |
         awk -F '[: ]+' '{ print $2 * 3600 + $3 * 60 + $4 }')" 0 "$AGE"
     within "$judge" 'Load average, hundredths' "$(hundredths "$(grep -o -m 1 -E 'Load average: [0-9.]+' <<<"$screen" | awk '{ print $3 }')")" 0 400
+}
+
+# Inside it takes the root's figures from meminfo and loadavg; outside the cgroup's own.
+case_cgtop() {
+    local tasks memory
+    phase quiet || return
+    read -r tasks memory < <(said cgtop | awk '$1 == "/" { print $2, $4 }')
+    within systemd-cgtop 'tasks of /' "$tasks" 2 20
+    within systemd-cgtop 'memory of /, KiB' $((memory / 1024)) 256 65536
+    read -r tasks memory < <(awk -v path="$TAG/quiet" '$1 == path { print $2, $4 }' "$VIEW/cgtop")
+    within 'systemd-cgtop on the host' "tasks of the container's cgroup" "$tasks" 1 20
+    within 'systemd-cgtop on the host' "memory of the container's cgroup, KiB" $((memory / 1024)) 256 $MEMORY_KB
 }

@@ -60,10 +60,18 @@ counts_all() {
     htop_says
 }
 
+# A MiB on its way to the disk, past the page cache; only in the container, which has a file system of ours.
+write_out() {
+    [ "$HERE" != /judges ] || say dd /usr/bin/dd if=/dev/zero of=/judges/written bs=64k count=16 oflag=direct status=none
+}
+
 quiet() {
+    write_out
     counts
     say vmstat /usr/bin/vmstat 1 2
     say ps /usr/bin/ps aux
+    # On v1 it says nothing here.
+    [ ! -e /sys/fs/cgroup/cgroup.controllers ] || say cgtop /usr/bin/systemd-cgtop -b -n 1 --raw
     [ "$SET" = all ] || return 0
     # Those that wait a second do it together.
     say vmstat-d /usr/bin/vmstat -d &

@@ -15,6 +15,7 @@ def say(key, *values):
 
 memory = psutil.virtual_memory()
 times = psutil.cpu_times()
+disks = psutil.disk_io_counters()
 with open("/proc/uptime", encoding="ascii") as file:
     uptime = float(file.read().split()[0])
 
@@ -34,5 +35,6 @@ say("cpus_by_time", (sum(times) - times.guest - times.guest_nice) / uptime * 100
 say("boot_time", psutil.boot_time())
 say("age", time.time() - uptime)
 say("ctx_switches", psutil.cpu_stats().ctx_switches)
+say("written", disks.write_bytes / MIB if disks else -1)
 say("getloadavg", *(load * 100 for load in psutil.getloadavg()))
 say("cpu_percent", *psutil.cpu_percent(interval=1, percpu=True))

@@ -5,7 +5,7 @@
 #
 # Usage: vm-checks.sh DIR
 #
-# DIR holds stage.tar (the installed tree), hook/ and peers/ (suites) and DIFFERENCES.md. Prints TAP; exit 1 when a
+# DIR holds stage.tar (the installed tree), hook/, judges/ and peers/ (suites) and DIFFERENCES.md. Prints TAP; exit 1 when a
 # test failed. A fork costs about 30 times what it costs on the host: as few as can be.
 set -u
 
@@ -130,6 +130,10 @@ suite_checks() {
     local status=$?
     # A suite that broke off has no line that says so.
     [ $status = 0 ] || [ "$failed" != "$before" ] || result 1 "$name: the suite ended with status $status"
+}
+
+judges_checks() {
+    SYSFSD_TEST_JUDGES=small suite_checks judges "$share/judges/run-judges-tests.sh" --bindir "$bin"
 }
 
 hook_checks() {
@@ -296,6 +300,7 @@ podman_checks() {
 unit_checks
 resume_checks
 podman_checks
+judges_checks
 hook_checks
 live_checks
 peers_checks

@@ -49,7 +49,7 @@ tar -C "$dir/stage" --owner=0 --group=0 -cf "$dir/share/stage.tar" . || die "tar
 cp -r "$here/../live" "$dir/share/live" && cp "$build"/tests/live/live-{check,load} "$dir/share/live/" || exit 1
 cp "$here/vm-checks.sh" "$build/tests/resume/storm" "$dir/share/" || exit 1
 strip -o "$dir/share/sysfsd.stripped" "$build/daemon/sysfsd" || exit 1
-cp -r "$here/../hook" "$here/../peers" "$here/../../docs/DIFFERENCES.md" "$dir/share/" || exit 1
+cp -r "$here/../hook" "$here/../judges" "$here/../peers" "$here/../../docs/DIFFERENCES.md" "$dir/share/" || exit 1
 
 # Not by exec: the directory is to be removed.
 "$here/run.sh" -w -c "$cpus" -t "$limit" -v "$dir/share:/mnt/sysfsd" -- \
