@@ -35,11 +35,7 @@ case_python() { # PHASE
 
 case_python_disks() {
     phase quiet || return
-    if view_has /proc/diskstats; then
-        ! wrote || within python 'disk_io_counters write_bytes, MiB, 1 was' "$(field written python)" 1 8
-    else
-        known python 'disk_io_counters write_bytes, MiB' "$(field written python)" '[0-9]+' "the container's"
-    fi
+    ! wrote || within python 'disk_io_counters write_bytes, MiB, 1 was' "$(field written python)" 1 8
 }
 
 # The C library's getloadavg(3) asks sysinfo(2): the host's load, or nothing of the container's.
@@ -50,34 +46,34 @@ case_python_load() {
 }
 
 case_java() { # PHASE
-    local cpus judge
+    local cpus judge memory
     phase "$1" || return
-    cpus=$(cpus_of "$1") judge=java$(label "$1")
+    cpus=$(cpus_of "$1") judge=java$(label "$1") memory=$(memory_of "$1")
     shows "$judge" 'processors (availableProcessors)' \
         "$(sed -n 's/.*CPUs: [0-9]* total, \([0-9]*\) available.*/\1/p' "$SAID/java")" "$cpus"
-    shows "$judge" memory "$(grep -h -o 'Memory: [0-9]*M' "$SAID/java")" 'Memory: 256M'
+    shows "$judge" memory "$(grep -h -o 'Memory: [0-9]*M' "$SAID/java")" "Memory: ${memory}M"
     within "$judge" 'Max. Heap Size (maxMemory), MiB' \
-        "$(cat "$SAID/java" "$SAID/java.err" | sed -n 's/.*Max. Heap Size (Estimated): \([0-9]*\).*M$/\1/p')" 48 128
+        "$(cat "$SAID/java" "$SAID/java.err" | sed -n 's/.*Max. Heap Size (Estimated): \([0-9]*\).*M$/\1/p')" $((memory / 4 - 16)) $((memory / 2))
     judge="java -XX:-UseContainerSupport$(label "$1")"
     known_host "$judge" processors \
         "$(sed -n 's/.*CPUs: [0-9]* total, \([0-9]*\) available.*/\1/p' "$SAID/java-no-cgroup")" "$(host_affinity)" "$cpus"
     known_host "$judge" memory "$(grep -o 'Memory: [0-9]*M' "$SAID/java-no-cgroup")" \
-        "Memory: $(host_memory_mib)M" 'Memory: 256M'
+        "Memory: $(host_memory_mib)M" "Memory: ${memory}M"
 }
 
 case_node() { # PHASE
-    local cpus judge
+    local cpus judge memory
     phase "$1" || return
-    cpus=$(cpus_of "$1") judge=node$(label "$1")
+    cpus=$(cpus_of "$1") judge=node$(label "$1") memory=$(memory_of "$1")
     shows "$judge" 'os.cpus().length' "$(field cpus node)" "$cpus"
-    shows "$judge" 'os.totalmem' "$(field totalmem node)" $((256 << 20))
-    within "$judge" 'os.freemem, MiB' $(($(field freemem node) >> 20)) 128 256
-    within "$judge" 'os.uptime' "$(field uptime node)" 0 "$AGE"
+    shows "$judge" 'os.totalmem' "$(field totalmem node)" $((memory << 20))
+    within "$judge" 'os.freemem, MiB' $(($(field freemem node) >> 20)) $((memory / 2)) "$memory"
+    within "$judge" 'os.uptime' "$(field uptime node)" 0 $((AGE + 1))
     within "$judge" 'os.loadavg, hundredths' "$(field loadavg node | cut -d' ' -f1)" 0 400
     # sched_getaffinity(2); newer ones look at the quota too.
     within "$judge" 'os.availableParallelism' "$(field parallelism node)" "$cpus" "$(host_affinity)"
-    # No figure of a view: the cgroup's own file.
-    within "$judge" 'process.constrainedMemory, MiB' $(($(field constrained node) >> 20)) 0 256
+    # Of the cgroup's file; 0 when it knows none.
+    shows "$judge" 'process.constrainedMemory, MiB' $(($(field constrained node) >> 20)) "$memory"
 }
 
 case_stress() {
@@ -122,6 +118,7 @@ judge_cases() {
     run_case java case_java quiet
     run_case node case_node quiet
     one_cpu_cases
+    pod_cases
 }
 
 # Where the host has more than one, so that fewer can be seen.
@@ -132,4 +129,14 @@ one_cpu_cases() {
         run_case "one-cpu-$judge" "case_$judge" one-cpu
     done
     run_case one-cpu-stress case_stress
+}
+
+# Limits of the cgroup above the container's.
+pod_cases() {
+    local judge
+    run_case pod-no-warnings case_clean pod
+    run_case pod-free case_free_pod
+    for judge in lscpu java node; do
+        run_case "pod-$judge" "case_$judge" pod
+    done
 }

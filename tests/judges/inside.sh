@@ -3,7 +3,7 @@
 #
 # inside.sh DIR PHASE SET - runs the programs that are asked for their figures, in the container
 # (busybox sh) and, for comparison, on the host. Each one's output goes to DIR/NAME, DIR/NAME.err and
-# DIR/NAME.status; nothing is judged here. PHASE: quiet, busy, one-cpu. SET: all, or small for a
+# DIR/NAME.status; nothing is judged here. PHASE: quiet, busy, one-cpu, pod. SET: all, or small for a
 # machine that is too slow for all of them.
 #
 # Always /usr/bin/...: what the machine has in /usr/local or in a home directory is not meant.
@@ -136,9 +136,17 @@ busy() {
     kill $LOAD
 }
 
+pod() {
+    say free-m /usr/bin/free -m
+    say lscpu /usr/bin/lscpu
+    java_says
+    node_says
+}
+
 case $PHASE in
 quiet) quiet ;;
 busy) busy ;;
 one-cpu) one_cpu ;;
+pod) pod ;;
 *) exit 2 ;;
 esac
