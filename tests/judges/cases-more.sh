@@ -96,6 +96,7 @@ judge_cases() {
     run_case uptime case_uptime
     run_case vmstat case_vmstat
     run_case ps case_ps
+    run_case ps-host-uptime case_ps_host_uptime
     run_case nproc case_nproc quiet
     run_case lscpu case_lscpu quiet
     run_case mpstat case_mpstat quiet

@@ -3,7 +3,7 @@
 #
 # inside.sh DIR PHASE SET - runs the programs that are asked for their figures, in the container
 # (busybox sh) and, for comparison, on the host. Each one's output goes to DIR/NAME, DIR/NAME.err and
-# DIR/NAME.status; nothing is judged here. PHASE: quiet, busy, one-cpu, pod. SET: all, or small for a
+# DIR/NAME.status; nothing is judged here. PHASE: quiet, busy, one-cpu, pod, host-uptime. SET: all, or small for a
 # machine that is too slow for all of them.
 #
 # Always /usr/bin/...: what the machine has in /usr/local or in a home directory is not meant.
@@ -143,10 +143,20 @@ pod() {
     node_says
 }
 
+host_uptime() {
+    sh -c 'while :; do :; done' &
+    LOAD=$!
+    sleep 2
+    say ps /usr/bin/ps aux
+    say ps-etime /usr/bin/ps -eo pid,etimes,pcpu,lstart,args
+    kill $LOAD
+}
+
 case $PHASE in
 quiet) quiet ;;
 busy) busy ;;
 one-cpu) one_cpu ;;
 pod) pod ;;
+host-uptime) host_uptime ;;
 *) exit 2 ;;
 esac

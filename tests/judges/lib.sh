@@ -69,6 +69,7 @@ phase_run() { # PHASE
     case $1 in
     one-cpu) B_QUOTA=50000 ;;
     pod) pod_limits ;;
+    host-uptime) B_ANNOTATIONS='{"io.sysfsd.views":"-/proc/uptime"}' ;;
     esac
     container_run runc "$1" || fail "$(cat "$WORK/log/$1")" || return
     pid=$(container_pid "$1")
