@@ -26,8 +26,7 @@ case_python() { # PHASE
         awk '{ s += $1 } END { print s + 0 }')" 0 $((cpus * 100))
     shows "$judge" 'values of cpu_percent' "$(field cpu_percent python | wc -w)" "$cpus"
     within "$judge" 'now - /proc/uptime, after the start' $(($(field age python) - STARTED)) -3 3
-    known "$judge" 'boot_time, after the start' \
-        "$(($(field boot_time python) < STARTED - 2 ? 1 : 0))" 1 '0'
+    known "$judge" boot_time "$(whose $(($(field boot_time python) < STARTED - 3)))" "the host's" "the container's"
     known_host "$judge" 'os.sysconf SC_PHYS_PAGES, MiB' "$(field phys_pages python)" \
         "$(awk '/^MemTotal:/ { printf "%.0f", $2 / 1024 }' /proc/meminfo)" 256
     known "$judge" 'cpu_stats ctx_switches' "$(field ctx_switches python)" 0 'above 0'
@@ -45,20 +44,23 @@ case_python_load() {
     check_match 'getloadavg' "$(field getloadavg python)" '^[0-9]+ [0-9]+ [0-9]+$'
 }
 
+java_memory() { # NAME
+    sed -n 's/.*Memory: \([0-9]*M\)$/\1/p' "$SAID/$1"
+}
+
 case_java() { # PHASE
     local cpus judge memory
     phase "$1" || return
     cpus=$(cpus_of "$1") judge=java$(label "$1") memory=$(memory_of "$1")
     shows "$judge" 'processors (availableProcessors)' \
         "$(sed -n 's/.*CPUs: [0-9]* total, \([0-9]*\) available.*/\1/p' "$SAID/java")" "$cpus"
-    shows "$judge" memory "$(grep -h -o 'Memory: [0-9]*M' "$SAID/java")" "Memory: ${memory}M"
+    shows "$judge" memory "$(java_memory java)" "${memory}M"
     within "$judge" 'Max. Heap Size (maxMemory), MiB' \
         "$(cat "$SAID/java" "$SAID/java.err" | sed -n 's/.*Max. Heap Size (Estimated): \([0-9]*\).*M$/\1/p')" $((memory / 4 - 16)) $((memory / 2))
     judge="java -XX:-UseContainerSupport$(label "$1")"
     known_host "$judge" processors \
         "$(sed -n 's/.*CPUs: [0-9]* total, \([0-9]*\) available.*/\1/p' "$SAID/java-no-cgroup")" "$(host_affinity)" "$cpus"
-    known_host "$judge" memory "$(grep -o 'Memory: [0-9]*M' "$SAID/java-no-cgroup")" \
-        "Memory: $(host_memory_mib)M" "Memory: ${memory}M"
+    known_host "$judge" memory "$(java_memory java-no-cgroup)" "$(host_memory_mib)M" "${memory}M"
 }
 
 case_node() { # PHASE

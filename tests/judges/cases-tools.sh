@@ -16,6 +16,10 @@ cpus_of() { # PHASE
     esac
 }
 
+whose() { # 1: the host's
+    [ "$1" = 1 ] && echo "the host's" || echo "the container's"
+}
+
 host_affinity() {
     list_length "$(sed -n 's/^Cpus_allowed_list:[[:space:]]*//p' /proc/self/status)"
 }
@@ -236,7 +240,8 @@ case_iostat() {
     shows iostat 'CPUs in the first line' "$(said iostat | sed -n '1s/.*(\([0-9]*\) CPU).*/\1/p')" "$(cpus_of quiet)"
     check_sum iostat "$(said iostat | awk '/^avg-cpu/ { getline; print }')" 1 2 3 4 5 6
     # This iostat reads /sys/block/*/stat and not /proc/diskstats.
-    known iostat 'KiB written' "$(($(iostat_written "$SAID") >= $(iostat_written "$WORK/host") / 2))" 1 0
+    known iostat 'KiB written' "$(whose $(($(iostat_written "$SAID") >= $(iostat_written "$WORK/host") / 2)))" \
+        "the host's" "the container's"
     phase busy || return
     check_sum 'iostat -c, under load' "$(said iostat-c | grep -E '^ +[0-9]' | tail -n 1)" 1 2 3 4 5 6
     check_busy_share 'iostat -c, under load' \
@@ -260,10 +265,15 @@ case_slabtop() {
     known slabtop objects "$(said slabtop | sed -n 's/.*Total Objects.*: *//p')" '0 / 0 \(-nan%\)' 'no -nan'
 }
 
+lsblk_disks() { # DIR
+    awk '$6 == "disk" { print $1 }' "$1/lsblk" | sort | paste -sd ' '
+}
+
 case_lsblk() {
     phase quiet || return
-    known_host lsblk disks "$(said lsblk | awk '$6 == "disk" { print $1 }' | sort | paste -sd ' ')" \
-        "$(awk '$6 == "disk" { print $1 }' "$WORK/host/lsblk" | sort | paste -sd ' ')" ''
+    # It reads /sys/block, not the view of /proc/partitions.
+    known_host lsblk disks "$(lsblk_disks "$SAID")" "$(lsblk_disks "$WORK/host")" \
+        "$(awk 'NR > 2 { print $4 }' "$VIEW/proc/partitions" | sort | paste -sd ' ')"
 }
 
 case_numactl() { # PHASE
@@ -288,7 +298,7 @@ case_htop() { # PHASE
     [ "$1" != busy ] || judge="$judge, under load"
     screen=$(htop_screen)
     shows "$judge" 'CPU meters' "$(grep -o -E '(^| |[0-9]|CPU)\[[| ]*[0-9.]+%\]' <<<"$screen" | wc -l)" "$(cpus_of "$1")"
-    shows "$judge" 'memory' "$(grep -o -m 1 -E '[0-9.]+[KM]/256M' <<<"$screen" | grep -o '/256M')" '/256M'
+    shows "$judge" 'memory' "$(grep -o -m 1 -E '[0-9.]+[KM]/[0-9.]+[KMG]' <<<"$screen" | head -n 1 | cut -d/ -f2)" 256M
     within "$judge" 'Uptime, seconds' "$(grep -o -m 1 -E 'Uptime: [0-9:]+' <<<"$screen" |
         awk -F '[: ]+' '{ print $2 * 3600 + $3 * 60 + $4 }')" 0 $((AGE + 1))
     within "$judge" 'Load average, hundredths' "$(hundredths "$(grep -o -m 1 -E 'Load average: [0-9.]+' <<<"$screen" | awk '{ print $3 }')")" 0 400
