@@ -175,8 +175,10 @@ cgroup_dirs() { # PATH: every hierarchy's directory of that name that is there
     if on_v2; then
         [ ! -d "/sys/fs/cgroup/$1" ] || echo "/sys/fs/cgroup/$1"
     else
-        # In place of the unified tree there may be plain directories, see run-hook-tests.sh.
-        find /sys/fs/cgroup/*/"$1"/cgroup.procs -maxdepth 0 -printf '%h\n' 2>/dev/null
+        find /sys/fs/cgroup/*/"$1" -maxdepth 0 -type d ! -path '*/unified/*' 2>/dev/null
+        # In its place there may be plain directories that an engine made, see run-hook-tests.sh.
+        ! grep -q ' /sys/fs/cgroup/unified cgroup2 ' /proc/self/mounts ||
+            find "/sys/fs/cgroup/unified/$1" -maxdepth 0 -type d 2>/dev/null
     fi
 }
 

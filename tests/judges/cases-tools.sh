@@ -73,7 +73,7 @@ case_top() {
     check_busy_share 'top, under load' "$(awk '{ printf "%d", $1 + $2 + $3 + 0.5 }' <<<"$line")"
     # The second screen's processes, over the same second.
     within 'top, under load' 'CPU line, as its processes say' "$(awk '{ printf "%d", $1 + $2 + $3 + 0.5 }' <<<"$line")" \
-        $(($(top_processes) - 12)) $(($(top_processes) + 12))
+        $(($(top_processes) - 12)) $(($(top_processes) + $(busy_slack)))
     check_ps_memory
 }
 
@@ -82,12 +82,19 @@ top_processes() { # their %CPU, of all CPUs
         screen == 2 && $1 ~ /^[0-9]+$/ { s += $9 } END { printf "%d", s / cpus }'
 }
 
-# Busy: some, and no more than the quota of 1.5 lets be, of which a second may hold one period more. On
-# a host that has the time it is all of that.
+# How far above the truth a busy CPU may be shown, in percent of all CPUs. A second may hold one period
+# of the quota more than its share. On v1 it is worse: cpuacct.usage_all is sampled at the timer's ticks
+# (since Linux 5.17), and beside other work a tick often hits the same process.
+busy_slack() {
+    on_v2 && echo 15 || echo 30
+}
+
+# Busy: some, and no more than the quota of 1.5 lets be. On a host that has the time it is all of that.
 check_busy_share() { # JUDGE PERCENT
-    local cpus
+    local cpus most
     cpus=$(cpus_of busy)
-    within "$1" 'CPU busy, quota 150 %' "$2" 5 $((cpus < 2 ? 100 : 150 / cpus + 15))
+    most=$((150 / cpus + $(busy_slack)))
+    within "$1" 'CPU busy, quota 150 %' "$2" 2 $((most > 100 ? 100 : most))
 }
 
 case_uptime() {
