@@ -112,6 +112,7 @@ static int read_usage(SfContainer *container, SfCgroup *cgroup, SfCpuSample *sam
         sample->usage.user_nsec = sf_add_sat(sample->usage.user_nsec, (*ret_usages)[i].user_nsec);
         sample->usage.system_nsec =
             sf_add_sat(sample->usage.system_nsec, (*ret_usages)[i].system_nsec);
+        sample->exact_nsec = sf_add_sat(sample->exact_nsec, (*ret_usages)[i].exact_nsec);
     }
     sample->percpu = *ret_usages;
     return 0;

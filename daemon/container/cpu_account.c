@@ -37,6 +37,7 @@ typedef struct Cpu {
     uint64_t share;     /* result of pour() */
     uint64_t seen_user; /* v1: the CPU's own counters at the last sample */
     uint64_t seen_system;
+    uint64_t seen_exact;
 } Cpu;
 
 /* Time without a place yet, by kind. */
@@ -54,6 +55,7 @@ typedef struct Remembered {
      * it recovers. */
     Pool seen;
     uint64_t seen_throttled;
+    uint64_t seen_exact;
     Pool carried; /* what found no room so far */
     SfCpuTime total;
     unsigned count; /* of CPUs */
@@ -242,6 +244,9 @@ static void place_own(SfCpuAccount *account, const SfCpuSample *sample, uint64_t
             continue;
         Pool part = {.user = advance(&cpu->seen_user, own->user_nsec),
                      .system = advance(&cpu->seen_system, own->system_nsec)};
+        if (own->exact_nsec > 0)
+            sf_cpu_usage_settle(advance(&cpu->seen_exact, own->exact_nsec), &part.user,
+                                &part.system);
         /* For a newcomer the marks are of a time long past, or of none: they only start here. */
         if (cpu->role != ROLE_MEMBER)
             continue;
@@ -265,10 +270,16 @@ static void take_sample(SfCpuAccount *account, const SfCpuSample *sample)
 
     /* On v2 nice time is part of the user time, in /proc/stat it is not. */
     uint64_t plain_user = sf_sub_sat(sample->usage.user_nsec, sample->usage.nice_nsec);
-    pool.user = sf_add_sat(pool.user, advance(&account->r.seen.user, plain_user));
-    pool.nice = sf_add_sat(pool.nice, advance(&account->r.seen.nice, sample->usage.nice_nsec));
-    pool.system =
-        sf_add_sat(pool.system, advance(&account->r.seen.system, sample->usage.system_nsec));
+    Pool used = {.user = advance(&account->r.seen.user, plain_user),
+                 .nice = advance(&account->r.seen.nice, sample->usage.nice_nsec),
+                 .system = advance(&account->r.seen.system, sample->usage.system_nsec)};
+    /* The interval's own proportion, so that neither part can go back. */
+    if (sample->exact_nsec > 0)
+        sf_cpu_usage_settle(advance(&account->r.seen_exact, sample->exact_nsec), &used.user,
+                            &used.system);
+    pool.user = sf_add_sat(pool.user, used.user);
+    pool.nice = sf_add_sat(pool.nice, used.nice);
+    pool.system = sf_add_sat(pool.system, used.system);
     uint64_t throttled = advance(&account->r.seen_throttled, sample->throttled_nsec);
 
     for (unsigned i = 0; i < account->r.count; i++)

@@ -32,6 +32,7 @@ void sf_cpu_times_clear(SfCpuTimes *times);
 typedef struct SfCpuSample {
     uint64_t age_nsec;           /* since the container's start; never decreases by itself */
     SfCpuUsage usage;            /* the cgroup's total */
+    uint64_t exact_nsec;         /* v1: what usage should be in sum and is not; 0: it is */
     uint64_t throttled_nsec;     /* 0 when not known */
     const SfCpuUsageOne *percpu; /* v1: where the time was spent; NULL on v2 */
     unsigned percpu_count;

@@ -106,6 +106,7 @@ typedef enum SfCgroupFile {
     SF_CGROUP_CPU_PERIOD,       /* - | cpu.cfs_period_us */
     SF_CGROUP_CPU_STAT,         /* cpu.stat */
     SF_CGROUP_CPUACCT_ALL,      /* - | cpuacct.usage_all */
+    SF_CGROUP_CPUACCT_PERCPU,   /* - | cpuacct.usage_percpu */
     SF_CGROUP_CPUACCT_STAT,     /* - | cpuacct.stat */
     SF_CGROUP_CPUSET_CPUS,      /* cpuset.cpus.effective | cpuset.effective_cpus */
     SF_CGROUP_CPUSET_MEMS,      /* cpuset.mems.effective | cpuset.effective_mems */

@@ -124,6 +124,21 @@ int sf_cpuacct_stat_parse(const char *text, size_t len, uint64_t ticks_per_sec,
     return 0;
 }
 
+static SfCpuUsage sum_usages(const SfCpuUsageOne *usages, unsigned count)
+{
+    SfCpuUsage usage = {0};
+    uint64_t exact = 0;
+
+    for (unsigned i = 0; i < count; i++) {
+        usage.user_nsec = sf_add_sat(usage.user_nsec, usages[i].user_nsec);
+        usage.system_nsec = sf_add_sat(usage.system_nsec, usages[i].system_nsec);
+        exact = sf_add_sat(exact, usages[i].exact_nsec);
+    }
+    if (exact > 0)
+        sf_cpu_usage_settle(exact, &usage.user_nsec, &usage.system_nsec);
+    return usage;
+}
+
 static int v1_usage(SfCgroup *cgroup, uint64_t ticks_per_sec, SfCpuUsage *ret_usage)
 {
     SF_CLEANUP_FREE SfCpuUsageOne *usages = NULL;
@@ -133,12 +148,7 @@ static int v1_usage(SfCgroup *cgroup, uint64_t ticks_per_sec, SfCpuUsage *ret_us
 
     int r = sf_cgroup_cpu_usage_percpu(cgroup, &usages, &count);
     if (r == 0) {
-        SfCpuUsage usage = {0};
-        for (unsigned i = 0; i < count; i++) {
-            usage.user_nsec = sf_add_sat(usage.user_nsec, usages[i].user_nsec);
-            usage.system_nsec = sf_add_sat(usage.system_nsec, usages[i].system_nsec);
-        }
-        *ret_usage = usage;
+        *ret_usage = sum_usages(usages, count);
         return 0;
     }
     if (r != -ENODATA)
@@ -198,7 +208,7 @@ static int parse_usage_line(SfSlice line, SfCpuUsageOne *ret_usage)
     }
     if (sf_slice_next_word(&line, &more) || values[0] >= SF_CPUSET_MAX)
         return -EINVAL;
-    *ret_usage = (SfCpuUsageOne){(unsigned)values[0], values[1], values[2]};
+    *ret_usage = (SfCpuUsageOne){(unsigned)values[0], values[1], values[2], 0};
     return 0;
 }
 
@@ -236,13 +246,55 @@ int sf_cpuacct_all_parse(const char *text, size_t len, SfCpuUsageOne **ret_usage
     return 0;
 }
 
+int sf_cpuacct_percpu_parse(const char *text, size_t len, SfCpuUsageOne *usages, unsigned count)
+{
+    SF_CLEANUP_FREE uint64_t *values = reallocarray(NULL, count + 1u, sizeof(*values));
+    SfSlice rest = sf_slice_trim(sf_slice(text, len)), word;
+    unsigned n = 0;
+
+    if (!values)
+        return -ENOMEM;
+    while (sf_slice_next_word(&rest, &word)) {
+        if (n == count || sf_slice_u64(word, &values[n++]) < 0)
+            return -EINVAL;
+    }
+    if (n != count)
+        return -EINVAL;
+    for (unsigned i = 0; i < count; i++)
+        usages[i].exact_nsec = values[i];
+    return 0;
+}
+
+void sf_cpu_usage_settle(uint64_t sum, uint64_t *user, uint64_t *system)
+{
+    uint64_t both = sf_add_sat(*user, *system);
+
+    *user = both > 0 ? (uint64_t)((unsigned __int128)sum * *user / both) : sum;
+    *system = sum - *user;
+}
+
 int sf_cgroup_cpu_usage_percpu(SfCgroup *cgroup, SfCpuUsageOne **ret_usages, unsigned *ret_count)
 {
     SF_CLEANUP_FREE char *text = NULL;
     size_t len;
 
+    SF_CLEANUP_FREE char *exact = NULL;
+    SF_CLEANUP_FREE SfCpuUsageOne *usages = NULL;
+    unsigned count;
+
     int r = sf_cgroup_read_alloc(cgroup, SF_CGROUP_CPUACCT_ALL, &text, &len);
-    return r < 0 ? r : sf_cpuacct_all_parse(text, len, ret_usages, ret_count);
+    if (r == 0)
+        r = sf_cpuacct_all_parse(text, len, &usages, &count);
+    if (r < 0)
+        return r;
+    r = sf_cgroup_read_alloc(cgroup, SF_CGROUP_CPUACCT_PERCPU, &exact, &len);
+    if (r == 0)
+        r = sf_cpuacct_percpu_parse(exact, len, usages, count);
+    if (r < 0 && r != -ENODATA)
+        return r;
+    *ret_usages = sf_steal_ptr(&usages);
+    *ret_count = count;
+    return 0;
 }
 
 static int effective(SfCgroup *cgroup, SfCgroupFile file, SfCpuSet *ret_set)

@@ -32,8 +32,8 @@ int sf_cpu_stat_parse_usage(const char *text, size_t len, SfCpuUsage *ret_usage)
 /* Pure: v1 cpuacct.stat: "user N" and "system N" in ticks. */
 int sf_cpuacct_stat_parse(const char *text, size_t len, uint64_t ticks_per_sec,
                           SfCpuUsage *ret_usage) SF_WARN_UNUSED;
-/* The cgroup's total: v2 cpu.stat (no controller needed), v1 the sum of cpuacct.usage_all, else
- * cpuacct.stat. -ENODATA. */
+/* The cgroup's total: v2 cpu.stat (no controller needed), v1 the sum of cpuacct.usage_percpu in the
+ * proportion of usage_all, else cpuacct.stat. -ENODATA. */
 int sf_cgroup_cpu_usage(SfCgroup *cgroup, uint64_t ticks_per_sec,
                         SfCpuUsage *ret_usage) SF_WARN_UNUSED;
 
@@ -43,11 +43,20 @@ int sf_cpu_stat_parse_throttled(const char *text, size_t len, uint64_t *ret_nsec
 int sf_cgroup_cpu_throttled(SfCgroup *cgroup, uint64_t *ret_nsec) SF_WARN_UNUSED;
 
 /* v1 only: cpuacct.usage_all, "cpu user system" and a line a CPU, nanoseconds. Entries are in CPU
- * order as printed. */
+ * order as printed. These two are counted at timer ticks (kernel/sched/cpuacct.c,
+ * cpuacct_cpuusage_read), and can be a tenth off in sum; what tasks have run is in
+ * cpuacct.usage_percpu. */
 typedef struct SfCpuUsageOne {
     unsigned cpu;
     uint64_t user_nsec, system_nsec;
+    uint64_t exact_nsec; /* both together; 0: not known */
 } SfCpuUsageOne;
+/* Pure: cpuacct.usage_percpu, a number a CPU in the order of *usages, whose exact_nsec are set.
+ * -EINVAL, also when there are more or fewer; nothing is changed then. */
+int sf_cpuacct_percpu_parse(const char *text, size_t len, SfCpuUsageOne *usages,
+                            unsigned count) SF_WARN_UNUSED;
+/* Makes two parts out of a sum, in the proportion that they have; without any, it is all user's. */
+void sf_cpu_usage_settle(uint64_t sum, uint64_t *user, uint64_t *system);
 /* Pure; the caller frees *ret_usages. -EINVAL, -ENOMEM. */
 int sf_cpuacct_all_parse(const char *text, size_t len, SfCpuUsageOne **ret_usages,
                          unsigned *ret_count) SF_WARN_UNUSED;

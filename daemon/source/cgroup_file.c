@@ -38,6 +38,7 @@ static const FileName FILES[SF_CGROUP_FILE_COUNT] = {
     [SF_CGROUP_CPU_PERIOD] = {"cpu.cfs_period_us", NULL, false},
     [SF_CGROUP_CPU_STAT] = {"cpu.stat", "cpu.stat", false},
     [SF_CGROUP_CPUACCT_ALL] = {"cpuacct.usage_all", NULL, false},
+    [SF_CGROUP_CPUACCT_PERCPU] = {"cpuacct.usage_percpu", NULL, false},
     [SF_CGROUP_CPUACCT_STAT] = {"cpuacct.stat", NULL, false},
     [SF_CGROUP_CPUSET_CPUS] = {"cpuset.effective_cpus", "cpuset.cpus.effective", false},
     [SF_CGROUP_CPUSET_MEMS] = {"cpuset.effective_mems", "cpuset.mems.effective", false},

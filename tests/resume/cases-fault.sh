@@ -123,11 +123,11 @@ case_flood() {
     local quiet kernel flooded most
     containers_run flood 2 || return
     quiet=$(p99 "${ROOTS[1]}")
-    storm_begin 1000 "/proc/self/root"
+    storm_begin --flood 1000 "/proc/self/root"
     sleep 1
     kernel=$(p99 "${ROOTS[1]}")
     kill -9 "$STORM" && wait "$STORM" 2>/dev/null
-    storm_begin 1000 "${ROOTS[0]}"
+    storm_begin --flood 1000 "${ROOTS[0]}"
     sleep 1
     flooded=$(p99 "${ROOTS[1]}")
     kill -9 "$STORM" && wait "$STORM" 2>/dev/null

@@ -246,13 +246,39 @@ static void test_cpuset(void **state)
     box_close(&box);
 }
 
+/* The sum is what tasks ran, the parts are in the proportion of what ticks saw. */
+static void test_exact(void **state)
+{
+    SfCpuUsageOne usages[2] = {{0, 100, 300, 0}, {1, 5, 0, 0}};
+    static const char *const malformed[] = {"1\n", "1 2 3\n", "1 x\n", "\n", "1 -2\n"};
+    uint64_t user = 1, system = 2;
+
+    for (unsigned i = 0; i < sizeof(malformed) / sizeof(malformed[0]); i++)
+        assert_int_equal(sf_cpuacct_percpu_parse(malformed[i], strlen(malformed[i]), usages, 2),
+                         -EINVAL);
+    assert_int_equal(usages[0].exact_nsec, 0);
+    assert_int_equal(sf_cpuacct_percpu_parse("360 7 \n", 7, usages, 2), 0);
+    assert_int_equal(usages[0].exact_nsec, 360);
+    assert_int_equal(usages[1].exact_nsec, 7);
+    sf_cpu_usage_settle(360, &usages[0].user_nsec, &usages[0].system_nsec);
+    assert_int_equal(usages[0].user_nsec, 90);
+    assert_int_equal(usages[0].system_nsec, 270);
+    sf_cpu_usage_settle(UINT64_MAX, &user, &system);
+    assert_true(user + system == UINT64_MAX);
+    user = system = 0;
+    sf_cpu_usage_settle(9, &user, &system);
+    assert_int_equal(user, 9);
+    assert_int_equal(system, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cpu_max),     cmocka_unit_test(test_quota),
-        cmocka_unit_test(test_usage_parse), cmocka_unit_test(test_cpuacct_parse),
-        cmocka_unit_test(test_throttled),   cmocka_unit_test(test_percpu_parse),
-        cmocka_unit_test(test_usage_read),  cmocka_unit_test(test_cpuset),
+        cmocka_unit_test(test_exact),         cmocka_unit_test(test_cpu_max),
+        cmocka_unit_test(test_quota),         cmocka_unit_test(test_usage_parse),
+        cmocka_unit_test(test_cpuacct_parse), cmocka_unit_test(test_throttled),
+        cmocka_unit_test(test_percpu_parse),  cmocka_unit_test(test_usage_read),
+        cmocka_unit_test(test_cpuset),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
