@@ -333,6 +333,8 @@ static int start(Daemon *daemon)
         return fail("use the runtime directory", daemon->runtime_dir, -EILSEQ);
     if ((r = sf_host_open(&host_options, &daemon->host)) < 0)
         return fail("open", "the host's procfs", r);
+    if (access("/dev/fuse", R_OK | W_OK) < 0)
+        g_warning("no view can be mounted: /dev/fuse: %s", g_strerror(errno));
     if ((r = sf_cgroups_open(daemon->host, &daemon->cgroups)) < 0)
         return fail("open", "the cgroup hierarchies", r);
     if ((r = sf_privileges_drop(&missing)) < 0) {

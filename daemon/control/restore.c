@@ -143,6 +143,17 @@ static int make_anew(Restore *restore, SfEntry *entry)
     return 0;
 }
 
+/* A cgroup that was removed meanwhile ends its container, as it would have under a daemon: without
+ * it the view would be of nobody's numbers. */
+static bool has_its_cgroups(const SfContainer *container, const SfRecord *record)
+{
+    for (unsigned i = 0; i < SF_CONTROLLER_COUNT; i++) {
+        if (record->cgroup_paths[i] && !sf_container_cgroup(container, (SfController)i))
+            return false;
+    }
+    return true;
+}
+
 /* Takes the container up; what of it was done is undone on error. */
 static int take_up(Restore *restore, const SfRecord *record)
 {
@@ -159,6 +170,10 @@ static int take_up(Restore *restore, const SfRecord *record)
     int r = sf_container_new(registry->options.host, registry->options.cgroups, &spec, &container);
     if (r < 0)
         return r;
+    if (!has_its_cgroups(container, record)) {
+        sf_container_unref(container);
+        return -ENODEV;
+    }
     SfEntry *entry = g_new0(SfEntry, 1);
     entry->registry = registry;
     entry->container = container;
@@ -202,7 +217,10 @@ static void restore_record(Restore *restore, const char *file)
         g_warning("removed a file that is no record: containers/%s", file);
     else
         g_message("removed a former daemon's record: %s, container=%s",
-                  r == -ESRCH ? "its init has ended" : g_strerror(-r), id);
+                  r == -ESRCH    ? "its init has ended"
+                  : r == -ENODEV ? "its cgroup was removed"
+                                 : g_strerror(-r),
+                  id);
 }
 
 /* Mounts that no container of ours has. */

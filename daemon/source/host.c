@@ -9,11 +9,13 @@
 #include "daemon/source/host.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <time.h>
 
 #include "daemon/source/host_tree.h"
@@ -87,6 +89,13 @@ static int open_top(int root_fd, const char *name, bool clone)
     return fd < 0 ? -errno : fd;
 }
 
+static bool is_procfs(int fd)
+{
+    struct statfs fs;
+
+    return fstatfs(fd, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC;
+}
+
 static uint64_t sysconf_or(int name, uint64_t fallback)
 {
     long value = sysconf(name);
@@ -131,6 +140,8 @@ static int host_open_tree(SfHost *host, const char *root)
     host->proc_fd = open_top(host->root_fd, "proc", real);
     if (host->proc_fd < 0)
         return host->proc_fd;
+    if (real && !is_procfs(host->proc_fd))
+        return -EMEDIUMTYPE;
     host->sys_fd = open_top(host->root_fd, "sys", real);
     if (host->sys_fd < 0 && host->sys_fd != -ENOENT)
         return host->sys_fd;

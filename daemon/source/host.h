@@ -53,7 +53,8 @@ typedef struct SfHostOptions {
 /* Opens the host. On the real root ("/") /proc and /sys are taken as open_tree(OPEN_TREE_CLONE)
  * copies without what is mounted below them, so that a later mount over one of their files is never
  * seen; where that is not permitted (no CAP_SYS_ADMIN) plain directory fds serve. Negative errno;
- * -ENOENT when there is no proc. *ret_host is owned by the caller. */
+ * -ENOENT when there is no proc, -EMEDIUMTYPE when the real root's is no procfs. *ret_host is owned
+ * by the caller. */
 int sf_host_open(const SfHostOptions *options, SfHost **ret_host) SF_WARN_UNUSED;
 void sf_host_free(SfHost *host);
 

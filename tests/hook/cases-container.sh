@@ -356,8 +356,7 @@ case_time_namespace() {
         exec unshare -m --propagation private -T --boottime 500000 --fork sleep 10000
     ) </dev/null >/dev/null 2>&1 &
     disown "$!"
-    PROCESSES+=("$! timens")
-    # Its child is the first that is in the namespace.
+    # Its child is the first that is in the namespace; it ends with that.
     eventually 10 pgrep -P "$!" -x sleep >/dev/null || fail 'no process' || return
     pid=$(pgrep -P "$!" -x sleep)
     PROCESSES+=("$pid timens")

@@ -157,6 +157,60 @@ case_full_runtime_dir() {
     check_eq 'the hook afterwards' "$HOOK_STATUS$HOOK_ERROR" 0
 }
 
+# The daemon may open no more files: a registration fails as a whole, and is done once it may.
+case_no_more_files() {
+    local pid daemon limit
+    containers_run files 1 || return
+    process_start late || fail 'process' || return
+    pid=$PROCESS daemon=$(daemon_pid)
+    check_eq 'MemTotal' "$(memtotal files0)" 262144 # its files are open from now on
+    limit=$(prlimit -n -o SOFT --noheadings -p "$daemon")
+    prlimit -p "$daemon" --nofile="$(($(fds_of "$daemon") + 3)):"
+    make_state late "$pid" | run_hook --required
+    [ "$HOOK_STATUS" != 0 ] || fail 'the hook succeeded'
+    check_eq 'lines of its error' "$(wc -l <<<"$HOOK_ERROR")" 1
+    check_eq 'MemTotal of the other' "$(memtotal files0)" 262144
+    prlimit -p "$daemon" --nofile="$limit:"
+    check_eq 'directories of views' "$(find "$WORK/run/views" -mindepth 1 -maxdepth 1 -name late | wc -l)" 0
+    make_state late "$pid" | run_hook --required
+    check_eq 'the hook afterwards' "$HOOK_STATUS$HOOK_ERROR" 0
+    check_eq 'the daemon' "$(daemon_pid)" "$daemon"
+}
+
+# Records cannot be written to a file system that is read-only.
+case_read_only() {
+    local pid
+    process_start late || fail 'process' || return
+    pid=$PROCESS
+    mount -t tmpfs -o ro,mode=700 ro "$WORK/run/containers" || fail 'tmpfs' || return
+    daemon_replace || fail 'no new daemon' # the one before has the folder below open
+    make_state late "$pid" | run_hook --required
+    check_eq 'the hook' "$HOOK_STATUS" 1
+    check_match 'its error' "$HOOK_ERROR" 'Read-only file system'
+    check_eq 'directories of views' "$(find "$WORK/run/views" -mindepth 1 | wc -l)" 0
+    umount -l "$WORK/run/containers"
+    daemon_replace || fail 'no new daemon'
+    make_state late "$pid" | run_hook --required
+    check_eq 'the hook afterwards' "$HOOK_STATUS$HOOK_ERROR" 0
+}
+
+# The runtime directory is unmounted: who has a view keeps it.
+case_runtime_dir_lost() {
+    local pid
+    supervisor_end
+    mount -t tmpfs -o mode=700 run "$WORK/run" || fail 'tmpfs' || return
+    supervisor_start || fail 'no daemon' || return
+    containers_run lost 1 || return
+    process_start late || fail 'process' || return
+    pid=$PROCESS
+    umount -l "$WORK/run"
+    check_eq 'MemTotal without it' "$(memtotal lost0)" 262144
+    make_state late "$pid" | run_hook --required
+    check_eq 'the hook without it' "$HOOK_STATUS" 1
+    supervisor_end
+    supervisor_start || fail 'no daemon'
+}
+
 # A log that nobody reads any more does not hold anything up.
 case_full_log() {
     supervisor_end
@@ -206,7 +260,10 @@ fault_cases() {
     run_case stopped case_stopped "${SYSFSD_TEST_STOP_SECONDS:-3}"
     run_case flood case_flood
     run_case full-runtime-dir case_full_runtime_dir
+    run_case no-more-files case_no_more_files
+    run_case read-only case_read_only
+    run_case runtime-dir-lost case_runtime_dir_lost
     run_case full-log case_full_log
-    run_case walk case_walk 2
-    run_case soak case_soak "${SYSFSD_SOAK_SECONDS:-20}"
+    run_case walk case_walk 1
+    run_case soak case_soak "${SYSFSD_SOAK_SECONDS:-60}"
 }

@@ -113,6 +113,25 @@ case_gone_meanwhile() {
     check_eq 'MemTotal of the other' "$(memtotal gone1)" 262144
 }
 
+# A process that left its cgroup, which was removed while no daemon ran: no view, and never the host's.
+case_cgroup_gone_meanwhile() {
+    local dir
+    process_start moved || fail 'process' || return
+    make_state moved "$PROCESS" | run_hook
+    check_eq 'the hook' "$HOOK_STATUS$HOOK_ERROR" 0
+    cgroup_make "$TAG/elsewhere"
+    kill -STOP "$SUPERVISOR"
+    kill -9 "$(daemon_pid)"
+    for dir in $(cgroup_dirs "$TAG/elsewhere"); do
+        echo "$PROCESS" >"$dir/cgroup.procs"
+    done
+    cgroup_remove "$TAG/moved"
+    kill -CONT "$SUPERVISOR"
+    eventually 10 answers || fail 'no new daemon'
+    eventually 5 is_gone moved || fail 'its view or record is left'
+    PROCESSES+=("$PROCESS elsewhere")
+}
+
 # Processes in cgroups and mount namespaces of their own, all at once; their pids are in MANY.
 MANY=()
 many_start() { # COUNT
@@ -195,6 +214,7 @@ kill_cases() {
     run_case monotonic case_monotonic
     run_case total-loss case_total_loss
     run_case gone-meanwhile case_gone_meanwhile
+    run_case cgroup-gone-meanwhile case_cgroup_gone_meanwhile
     run_case started-without case_started_without
     run_case many case_many "${SYSFSD_TEST_VIEWS:-1000}"
 }

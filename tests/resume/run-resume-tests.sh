@@ -13,7 +13,7 @@
 #   SYSFSD_TEST_KILLS         kills under readers, default 50
 #   SYSFSD_TEST_VIEWS         views that are resumed at once, default 1000
 #   SYSFSD_TEST_STOP_SECONDS  how long the daemon stands still, default 3
-#   SYSFSD_SOAK_SECONDS       containers coming and going under kills, default 20
+#   SYSFSD_SOAK_SECONDS       containers coming and going under kills, default 60
 # Output: TAP lines and a summary; exit 1 when a case failed.
 
 set -u

@@ -40,7 +40,14 @@ static const char *const FILES[] = {"proc/meminfo",
                                     "proc/partitions",
                                     "proc/interrupts",
                                     "proc/softirqs",
+                                    "proc/schedstat",
+                                    "proc/zoneinfo",
+                                    "proc/buddyinfo",
+                                    "proc/pagetypeinfo",
                                     "proc/pressure/cpu",
+                                    "proc/pressure/memory",
+                                    "proc/pressure/io",
+                                    "proc/pressure/irq",
                                     "proc/slabinfo",
                                     "sys/devices/system/cpu/online",
                                     "sys/devices/system/cpu/offline",
@@ -169,7 +176,8 @@ static bool is_whole(const char *path, const char *text, size_t len)
     unsigned first = 0;
 
     if (len == 0)
-        return g_str_has_suffix(path, "/diskstats");
+        return g_str_has_suffix(path, "/diskstats") || g_str_has_suffix(path, "/zoneinfo") ||
+               g_str_has_suffix(path, "/buddyinfo");
     if (text[len - 1] != '\n' || memchr(text, '\0', len))
         return false;
     for (unsigned i = 0; i < G_N_ELEMENTS(RULES); i++) {

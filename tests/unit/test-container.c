@@ -100,6 +100,9 @@ static void test_refused(void **state)
     spec.init_pid = 43; /* no such directory */
     assert_new_fails(&world, &spec, -ESRCH);
     spec.init_pid = INIT_PID;
+    spec.start_ticks = 1; /* of a record: the number is another process's by now */
+    assert_new_fails(&world, &spec, -ESRCH);
+    spec.start_ticks = 0;
     spec.pidfd = 9999;
     assert_new_fails(&world, &spec, -EBADF);
     world_end(&world);

@@ -544,9 +544,46 @@ static void test_random_v1(void **state)
         run_world(seed, true);
 }
 
+/* Another process goes on with what was saved: the next sample gives what it would have given. */
+static void test_save_and_restore(void **state)
+{
+    SfCpuAccount *account = sf_cpu_account_new(), *next = sf_cpu_account_new();
+    SF_CLEANUP_TEXT SfText text = SF_TEXT_INIT;
+    SfCpuTimes times = update(account, "4-5", 10 * SEC, 3 * SEC, 1 * SEC, 2 * SEC);
+
+    sf_cpu_times_clear(&times);
+    sf_cpu_account_save(account, &text);
+    sf_text_puts(&text, "behind");
+    SfSlice rest = sf_slice(text.data, text.len);
+    assert_int_equal(sf_cpu_account_restore(next, &rest), 0);
+    assert_int_equal(rest.len, 6);
+    times = update(account, "4-6", 12 * SEC, 5 * SEC, 2 * SEC, 2 * SEC);
+    SfCpuTimes again = update(next, "4-6", 12 * SEC, 5 * SEC, 2 * SEC, 2 * SEC);
+    assert_int_equal(times.count, again.count);
+    assert_memory_equal(&times.total, &again.total, sizeof(times.total));
+    assert_memory_equal(times.cpus, again.cpus, times.count * sizeof(times.cpus[0]));
+    sf_cpu_times_clear(&times);
+    sf_cpu_times_clear(&again);
+
+    /* Cut off, or of another build: refused, and nothing is changed. */
+    for (size_t len = 0; len + 6 < text.len; len++) {
+        rest = sf_slice(text.data, len);
+        assert_int_equal(sf_cpu_account_restore(next, &rest), -EBADMSG);
+    }
+    text.data[0] ^= 1;
+    rest = sf_slice(text.data, text.len);
+    assert_int_equal(sf_cpu_account_restore(next, &rest), -EBADMSG);
+    again = update(next, "4-6", 12 * SEC, 5 * SEC, 2 * SEC, 2 * SEC);
+    assert_int_equal(again.count, 3);
+    sf_cpu_times_clear(&again);
+    sf_cpu_account_free(account);
+    sf_cpu_account_free(next);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_save_and_restore),
         cmocka_unit_test(test_two_loops_under_quota),
         cmocka_unit_test(test_steal_takes_only_what_is_left),
         cmocka_unit_test(test_first_sample_discards_surplus),

@@ -221,14 +221,21 @@ resume_checks() {
         lives+=("$(cat /run/life.$n)")
     done
     # shellcheck disable=SC2046 # a word each
-    "$share/storm" 4 $(printf '/proc/%s/root ' "${lives[@]}") >/run/storm 2>/run/storm.err &
+    "$share/storm" 8 $(printf '/proc/%s/root ' "${lives[@]}") >/run/storm 2>/run/storm.err &
     storm=$!
     for n in {1..5}; do
         check "resume: kill $n" replaced kill_main
     done
+    # And as fast as they come.
+    for n in {1..20}; do
+        systemctl kill -s KILL sysfsd
+        sleep 0.2
+    done
     for n in {1..3}; do
         check "resume: restart $n" replaced systemctl restart sysfsd
     done
+    # Ages and times are of the boot clock.
+    check "resume: the clock jumps" date -s '+1 hour'
     check "resume: reload-or-restart" systemctl reload-or-restart sysfsd
     check "resume: another build" replaced other_build
     check "resume: no reader noticed" readers_end
