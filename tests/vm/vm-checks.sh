@@ -227,9 +227,9 @@ resume_checks() {
         check "resume: kill $n" replaced kill_main
     done
     # And as fast as they come.
-    for n in {1..20}; do
+    for n in {1..45}; do
         systemctl kill -s KILL sysfsd
-        sleep 0.2
+        sleep 0.5
     done
     for n in {1..3}; do
         check "resume: restart $n" replaced systemctl restart sysfsd
