@@ -33,7 +33,8 @@
 #define FIRST_FD 3
 #define WATCHDOG_SEC 30
 /* A daemon that lived for less and was not ready has failed to start: the next one waits, twice as
- * long each time. So it is when many of them were ready and died young. */
+ * long each time. Where many in a row were ready and died young, each waits the shortest time:
+ * readers may get their answers between two deaths. */
 #define SHORT_LIFE_MSEC 1000
 #define SHORT_LIVES 100
 #define PAUSE_MIN_MSEC 100
@@ -310,11 +311,12 @@ static void plan_start(int status)
     bool short_life = now_msec() - s.started_msec < SHORT_LIFE_MSEC;
 
     s.short_lives = short_life ? s.short_lives + 1 : 0;
-    bool failed = short_life && (!s.ready || s.short_lives > SHORT_LIVES);
-
-    s.pause_msec = !failed             ? 0
-                   : s.pause_msec == 0 ? PAUSE_MIN_MSEC
-                                       : MIN(s.pause_msec * 2, PAUSE_MAX_MSEC);
+    if (!short_life || (s.ready && s.short_lives <= SHORT_LIVES))
+        s.pause_msec = 0;
+    else if (s.ready || s.pause_msec == 0)
+        s.pause_msec = PAUSE_MIN_MSEC;
+    else
+        s.pause_msec = MIN(s.pause_msec * 2, PAUSE_MAX_MSEC);
     s.next_start_msec = now_msec() + s.pause_msec;
     if (WIFSIGNALED(status))
         g_message("supervise: the daemon was killed by signal %d, %u files are held; the next "
