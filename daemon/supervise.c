@@ -328,6 +328,21 @@ static void plan_start(int status)
             WEXITSTATUS(status), s.count, s.pause_msec);
 }
 
+/* What is listened to. Again after an exec that failed: the numbers may have been overwritten. */
+static int begin(void)
+{
+    sigset_t signals;
+
+    (void)sigemptyset(&signals);
+    (void)sigaddset(&signals, SIGCHLD);
+    (void)sigaddset(&signals, SIGTERM);
+    (void)sigaddset(&signals, SIGINT);
+    (void)sigaddset(&signals, SIGHUP);
+    (void)sigprocmask(SIG_BLOCK, &signals, NULL);
+    s.signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+    return s.signal_fd < 0 ? -errno : open_socket();
+}
+
 /* What the daemon of that name would be now: the file may have been exchanged. Only returns when it
  * cannot be executed; then things go on as they were. */
 static void execute_anew(char **argv)
@@ -342,6 +357,9 @@ static void execute_anew(char **argv)
     g_critical("supervise: cannot execute %s anew: %s", s.path, g_strerror(-r));
     for (unsigned i = 0; i < s.count; i++)
         (void)fcntl(s.stored[i].fd, F_SETFD, FD_CLOEXEC);
+    r = begin();
+    if (r < 0)
+        g_critical("supervise: cannot go on: %s", g_strerror(-r));
 }
 
 static void ask_to_end(int signal_number)
@@ -349,6 +367,17 @@ static void ask_to_end(int signal_number)
     if (s.child)
         (void)kill(s.child, signal_number);
     s.kill_msec = now_msec() + STOP_MSEC;
+}
+
+/* Nothing is ended for a file that is not there, or not yet. */
+static void renew(void)
+{
+    if (access(s.path, X_OK) < 0) {
+        g_warning("supervise: not executed anew: %s: %s", s.path, g_strerror(errno));
+        return;
+    }
+    s.renewing = true;
+    ask_to_end(SIGTERM); /* views stay with us */
 }
 
 static void on_signals(void)
@@ -360,8 +389,7 @@ static void on_signals(void)
             s.stopping = true;
             ask_to_end(SIGINT); /* for good */
         } else if (info.ssi_signo == SIGHUP && !s.stopping) {
-            s.renewing = true;
-            ask_to_end(SIGTERM); /* views stay with us */
+            renew();
         }
     }
 }
@@ -441,7 +469,6 @@ static int supervise(char **argv)
 
 int sf_supervise(char **argv)
 {
-    sigset_t signals;
     g_autofree char *found = g_find_program_in_path(argv[0]);
 
     if (!found) {
@@ -451,14 +478,7 @@ int sf_supervise(char **argv)
     /* A symbolic link stays one: it may lead to another version one day. */
     s.path = g_canonicalize_filename(found, NULL);
     take_store();
-    (void)sigemptyset(&signals);
-    (void)sigaddset(&signals, SIGCHLD);
-    (void)sigaddset(&signals, SIGTERM);
-    (void)sigaddset(&signals, SIGINT);
-    (void)sigaddset(&signals, SIGHUP);
-    (void)sigprocmask(SIG_BLOCK, &signals, NULL);
-    s.signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
-    int r = s.signal_fd < 0 ? -errno : open_socket();
+    int r = begin();
     if (r < 0) {
         g_critical("supervise: cannot begin: %s", g_strerror(-r));
         return EXIT_FAILURE;

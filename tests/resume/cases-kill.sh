@@ -28,6 +28,13 @@ case_upgrade() { # TIMES
     local i pid
     containers_run upgrade 2 || return
     storm_begin 4 "${ROOTS[@]}"
+    # While a package is being exchanged the file may not be there.
+    pid=$(daemon_pid)
+    mv "$WORK/bin/sysfsd" "$WORK/bin/sysfsd.away"
+    kill -HUP "$SUPERVISOR"
+    sleep 0.2
+    check_eq 'the daemon, without a file to execute' "$(daemon_pid)" "$pid"
+    mv "$WORK/bin/sysfsd.away" "$WORK/bin/sysfsd"
     for ((i = 0; i < $1; i++)); do
         sleep 0.4
         pid=$(daemon_pid)
