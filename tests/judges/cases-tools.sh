@@ -83,10 +83,9 @@ top_processes() { # their %CPU, of all CPUs
 }
 
 # How far above the truth a busy CPU may be shown, in percent of all CPUs. A second may hold one period
-# of the quota more than its share. On v1 it is worse: cpuacct.usage_all is sampled at the timer's ticks
-# (since Linux 5.17), and beside other work a tick often hits the same process.
+# of the quota more than its share.
 busy_slack() {
-    on_v2 && echo 15 || echo 30
+    echo 20
 }
 
 # Busy: some, and no more than the quota of 1.5 lets be. On a host that has the time it is all of that.
