@@ -17,43 +17,11 @@
 set -u
 shopt -s lastpipe # what checks a pipe's end counts in this shell
 HERE=$(cd "$(dirname "$0")" && pwd)
-BINDIR='' SBINDIR='' ONLY='' LIST=0
-ARGS=("$@")
+# shellcheck source=tests/hook/suite.sh
+. "$HERE/suite.sh"
+suite_arguments '' "$@"
 
-usage() {
-    echo "run-hook-tests.sh: $1; see the head of the file" >&2
-    exit 2
-}
-
-while [ $# -gt 0 ]; do
-    case $1 in
-    --bindir) BINDIR=${2:?} && shift 2 ;;
-    --sbindir) SBINDIR=${2:?} && shift 2 ;;
-    --only) ONLY=${2:?} && shift 2 ;;
-    --list) LIST=1 && shift ;;
-    *) usage "unknown argument $1" ;;
-    esac
-done
-[ -n "$BINDIR" ] || usage 'no --bindir'
-: "${SBINDIR:=$BINDIR}"
-BINDIR=$(cd "$BINDIR" && pwd) || exit 2
-SBINDIR=$(cd "$SBINDIR" && pwd) || exit 2
-[ "$(id -u)" = 0 ] || {
-    echo '1..0 # SKIP needs root'
-    exit 0
-}
-
-# crun refuses a hybrid cgroup layout, and the daemon is to see what the engine sees: all of it runs
-# in a mount namespace without the unified tree. crun makes directories where that was: a tmpfs of our
-# own takes them along in the end.
-if [ -z "${SYSFSD_TEST_LANE:-}" ]; then
-    export SYSFSD_TEST_LANE=1
-    if grep -q ' /sys/fs/cgroup/unified cgroup2 ' /proc/self/mounts; then
-        # shellcheck disable=SC2016 # for the inner shell
-        exec unshare -m --propagation private bash -c \
-            'umount /sys/fs/cgroup/unified && mount -t tmpfs lane /sys/fs/cgroup/unified && exec "$@"' sh "$0" "${ARGS[@]}"
-    fi
-fi
+suite_lane "$@"
 
 ENGINES=${SYSFSD_TEST_ENGINES:-runc crun}
 # shellcheck source=tests/hook/lib.sh

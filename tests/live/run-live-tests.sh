@@ -18,44 +18,13 @@
 set -u
 shopt -s lastpipe # what checks a pipe's end counts in this shell
 HERE=$(cd "$(dirname "$0")" && pwd)
-BINDIR='' SBINDIR='' TESTDIR='' ONLY='' LIST=0
-ARGS=("$@")
-
-usage() {
-    echo "run-live-tests.sh: $1; see the head of the file" >&2
-    exit 2
-}
-
-while [ $# -gt 0 ]; do
-    case $1 in
-    --bindir) BINDIR=${2:?} && shift 2 ;;
-    --sbindir) SBINDIR=${2:?} && shift 2 ;;
-    --testdir) TESTDIR=${2:?} && shift 2 ;;
-    --only) ONLY=${2:?} && shift 2 ;;
-    --list) LIST=1 && shift ;;
-    *) usage "unknown argument $1" ;;
-    esac
-done
-[ -n "$BINDIR" ] || usage 'no --bindir'
-: "${SBINDIR:=$BINDIR}" "${TESTDIR:=$BINDIR/../tests/live}"
-BINDIR=$(cd "$BINDIR" && pwd) || exit 2
-SBINDIR=$(cd "$SBINDIR" && pwd) || exit 2
+# shellcheck source=tests/hook/suite.sh
+. "$HERE/../hook/suite.sh"
+suite_arguments '--testdir' "$@"
+: "${TESTDIR:=$BINDIR/../tests/live}"
 TESTDIR=$(cd "$TESTDIR" && pwd) || exit 2
-[ "$(id -u)" = 0 ] || {
-    echo '1..0 # SKIP needs root'
-    exit 0
-}
 
-# The engine and the daemon are to see the same: no unified tree beside the v1 hierarchies. See
-# tests/hook/run-hook-tests.sh.
-if [ -z "${SYSFSD_TEST_LANE:-}" ]; then
-    export SYSFSD_TEST_LANE=1
-    if grep -q ' /sys/fs/cgroup/unified cgroup2 ' /proc/self/mounts; then
-        # shellcheck disable=SC2016 # for the inner shell
-        exec unshare -m --propagation private bash -c \
-            'umount /sys/fs/cgroup/unified && mount -t tmpfs lane /sys/fs/cgroup/unified && exec "$@"' sh "$0" "${ARGS[@]}"
-    fi
-fi
+suite_lane "$@"
 
 SECONDS_EACH=${SYSFSD_TEST_SECONDS:-4}
 ENGINE=${SYSFSD_TEST_ENGINES:-runc}

@@ -19,33 +19,11 @@
 set -u
 shopt -s lastpipe # what checks a pipe's end counts in this shell
 HERE=$(cd "$(dirname "$0")" && pwd)
-BINDIR='' SBINDIR='' TESTDIR='' ONLY='' LIST=0
-
-usage() {
-    echo "run-resume-tests.sh: $1; see the head of the file" >&2
-    exit 2
-}
-
-while [ $# -gt 0 ]; do
-    case $1 in
-    --bindir) BINDIR=${2:?} && shift 2 ;;
-    --sbindir) SBINDIR=${2:?} && shift 2 ;;
-    --testdir) TESTDIR=${2:?} && shift 2 ;;
-    --only) ONLY=${2:?} && shift 2 ;;
-    --list) LIST=1 && shift ;;
-    *) usage "unknown argument $1" ;;
-    esac
-done
-[ -n "$BINDIR" ] || usage 'no --bindir'
+# shellcheck source=tests/hook/suite.sh
+. "$HERE/../hook/suite.sh"
+suite_arguments '--testdir' "$@"
 [ -n "$TESTDIR" ] || usage 'no --testdir'
-: "${SBINDIR:=$BINDIR}"
-BINDIR=$(cd "$BINDIR" && pwd) || exit 2
-SBINDIR=$(cd "$SBINDIR" && pwd) || exit 2
 TESTDIR=$(cd "$TESTDIR" && pwd) || exit 2
-[ "$(id -u)" = 0 ] || {
-    echo '1..0 # SKIP needs root'
-    exit 0
-}
 
 # shellcheck source=tests/hook/lib.sh
 . "$HERE/../hook/lib.sh"
