@@ -138,7 +138,6 @@ int sf_record_parse(const json_t *record, SfRecord *ret_record)
                  .pidfd = -1,
                  .bundle = json_string_value(json_object_get(record, "bundle"))},
         .boot_id = json_string_value(json_object_get(record, "boot_id")),
-        .annotations = json_object_get(record, "annotations"),
     };
     if (!ret_record->boot_id || !number || pid > INT32_MAX || start_ticks <= 0 ||
         sf_slice_u64(sf_slice_str(number), &ret_record->spec.number) < 0 ||

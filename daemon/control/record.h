@@ -26,7 +26,6 @@ typedef struct SfRecord {
     SfPolicy policy;                               /* spec.policy */
     const char *cgroup_paths[SF_CONTROLLER_COUNT]; /* spec.cgroup_paths */
     const char *boot_id;
-    const json_t *annotations; /* or NULL */
 } SfRecord;
 /* record: as read. -EBADMSG when something in it makes no sense. */
 int sf_record_parse(const json_t *record, SfRecord *ret_record) SF_WARN_UNUSED;

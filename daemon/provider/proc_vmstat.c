@@ -54,11 +54,19 @@ static const struct {
  * what /proc/vmstat calls so. */
 static const char *const V1_EVENTS[] = {"pgfault", "pgmajfault"};
 
+/* Lines of memory.stat that are looked at; kernels print about 70. */
+#define EVENTS_MAX 256
+
+typedef struct Event {
+    SfSlice name; /* in the text of memory.stat */
+    uint64_t value;
+} Event;
+
 typedef struct Figures {
     SfShownMemory shown;
     uint64_t page_kb, huge_page_kb; /* huge_page_kb 0: this kernel has none */
-    SfSlice stat;                   /* memory.stat; empty where there is none */
-    unsigned version;
+    Event events[EVENTS_MAX];       /* none where there is no memory.stat */
+    unsigned event_count;
 } Figures;
 
 static bool find_amount(const Figures *f, SfSlice name, uint64_t *ret_value)
@@ -87,24 +95,32 @@ static bool is_event(SfSlice name, unsigned version)
     return false;
 }
 
+/* Each line of memory.stat once, under the name that it may have here. v1's plain keys count the
+ * cgroup alone, the total_ ones what is below it too. */
+static void take_events(Figures *f, SfSlice stat, unsigned version)
+{
+    SfSlice line, name;
+    uint64_t value;
+
+    while (f->event_count < EVENTS_MAX && sf_slice_next_line(&stat, &line)) {
+        if (!sf_slice_next_word(&line, &name))
+            continue;
+        if (version == 1 && !sf_slice_starts(name, "total_"))
+            continue;
+        if (version == 1)
+            name = sf_slice(name.data + 6, name.len - 6);
+        if (is_event(name, version) && sf_slice_u64(sf_slice_trim(line), &value) == 0)
+            f->events[f->event_count++] = (Event){name, value};
+    }
+}
+
 /* 0 where memory.stat does not have it. */
 static uint64_t event(const Figures *f, SfSlice name)
 {
-    SfSlice rest = f->stat, line, key;
-    uint64_t value;
-
-    if (!is_event(name, f->version))
-        return 0;
-    while (sf_slice_next_line(&rest, &line)) {
-        if (!sf_slice_next_word(&line, &key))
-            continue;
-        if (f->version == 1 && sf_slice_starts(key, "total_"))
-            key = sf_slice(key.data + 6, key.len - 6); /* what is below the cgroup counted too */
-        else if (f->version == 1)
-            continue;
-        if (key.len == name.len && memcmp(key.data, name.data, name.len) == 0 &&
-            sf_slice_u64(sf_slice_trim(line), &value) == 0)
-            return value;
+    for (unsigned i = 0; i < f->event_count; i++) {
+        const Event *event = &f->events[i];
+        if (event->name.len == name.len && memcmp(event->name.data, name.data, name.len) == 0)
+            return event->value;
     }
     return 0;
 }
@@ -169,6 +185,7 @@ static int render(SfContainer *container, SfText *text)
 {
     SfHost *host = sf_container_host(container);
     SF_CLEANUP_FREE char *stat = NULL;
+    unsigned version = 0;
     size_t len = 0;
     Figures figures = {.page_kb = sf_host_page_bytes(host) / 1024,
                        .huge_page_kb = huge_page_kb(host)};
@@ -176,10 +193,11 @@ static int render(SfContainer *container, SfText *text)
     int r = read_shown(container, &figures.shown);
     if (r < 0)
         return r;
-    r = read_stat(container, &figures.version, &stat, &len);
+    r = read_stat(container, &version, &stat, &len);
     if (r < 0 && r != -ENODATA)
         return r;
-    figures.stat = sf_slice(stat, r < 0 ? 0 : len);
+    if (r == 0)
+        take_events(&figures, sf_slice(stat, len), version);
 
     SfSharedText *names = NULL;
     r = sf_host_text(host, SF_HOST_VMSTAT, &names);

@@ -227,13 +227,6 @@ int sf_cgroup_read_alloc(SfCgroup *cgroup, SfCgroupFile file, char **ret_text, s
     return r < 0 ? map_error(cgroup, r) : 0;
 }
 
-/*
- * v1 prints "no limit" as PAGE_COUNTER_MAX pages in bytes: LONG_MAX rounded down to the page size
- * (linux/page_counter.h). That is 0x7FFFFFFFFFFFF000 with 4 KiB pages and 0x7FFFFFFFFFFF0000 with
- * the largest, 64 KiB; whatever the page size, no machine has that much memory. Older kernels said
- * RES_COUNTER_MAX, which is larger.
- */
-#define V1_UNLIMITED UINT64_C(0x7FFFFFFFFFFF0000)
 /* A number of 20 digits or "max", and a newline. */
 #define LIMIT_SIZE 32
 
@@ -248,7 +241,7 @@ int sf_cgroup_read_limit(SfCgroup *cgroup, SfCgroupFile file, uint64_t *ret_valu
         r = sf_slice_limit(sf_slice(text, len), &value);
     if (r < 0)
         return r;
-    if (cgroup->hierarchy->version == 1 && value >= V1_UNLIMITED)
+    if (cgroup->hierarchy->version == 1 && value >= SF_CGROUP_V1_UNLIMITED)
         value = SF_UNLIMITED;
     *ret_value = value;
     return 0;

@@ -19,6 +19,14 @@ typedef struct SfHierarchy {
     bool genuine; /* a cgroup file system, not a captured tree */
 } SfHierarchy;
 
+/*
+ * v1 prints "no limit" as PAGE_COUNTER_MAX pages in bytes: LONG_MAX rounded down to the page size
+ * (linux/page_counter.h). That is 0x7FFFFFFFFFFFF000 with 4 KiB pages and 0x7FFFFFFFFFFF0000 with
+ * the largest, 64 KiB; whatever the page size, no machine has that much memory. Older kernels said
+ * RES_COUNTER_MAX, which is larger.
+ */
+#define SF_CGROUP_V1_UNLIMITED UINT64_C(0x7FFFFFFFFFFF0000)
+
 /* Each v1 controller may have a hierarchy of its own (the kernel has 14), some are named ones, one
  * is v2. */
 #define SF_HIERARCHIES_MAX 32

@@ -16,14 +16,6 @@
 /* A number of 20 digits or "max", and a newline. */
 #define NUMBER_SIZE 32
 
-/*
- * v1 prints "no limit" as PAGE_COUNTER_MAX pages in bytes: LONG_MAX rounded down to the page size
- * (linux/page_counter.h). That is 0x7FFFFFFFFFFFF000 with 4 KiB pages and 0x7FFFFFFFFFFF0000 with
- * the largest, 64 KiB; whatever the page size, no machine has that much memory. Older kernels said
- * RES_COUNTER_MAX, which is larger.
- */
-#define V1_UNLIMITED_BYTES UINT64_C(0x7FFFFFFFFFFF0000)
-
 /* With its length: each read of meminfo compares all keys of memory.stat, most none of ours. */
 typedef struct KeyName {
     const char *text; /* NULL where the version prints none */
@@ -234,7 +226,7 @@ int sf_cgroup_hugetlb(SfCgroup *cgroup, uint64_t page_kb, uint64_t *ret_limit_by
         return r;
     /* v1: PAGE_COUNTER_MAX here is rounded down to whole huge pages (hugetlb_cgroup_init). */
     uint64_t page_bytes = sf_mul_sat(page_kb, 1024);
-    if (!v2 && limit >= V1_UNLIMITED_BYTES - V1_UNLIMITED_BYTES % page_bytes)
+    if (!v2 && limit >= SF_CGROUP_V1_UNLIMITED - SF_CGROUP_V1_UNLIMITED % page_bytes)
         limit = SF_UNLIMITED;
     *ret_limit_bytes = limit;
     *ret_usage_bytes = usage;

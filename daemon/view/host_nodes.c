@@ -24,8 +24,9 @@ const SfHostNode *sf_host_node_get(uint64_t number)
 {
     if (number >= atomic_load_explicit(&count, memory_order_acquire))
         return NULL;
-    const SfHostNode *node = &atomic_load(&chunks[number / CHUNK])[number % CHUNK];
-    return node->path ? node : NULL; /* a number that was not kept to the end is nobody's */
+    /* A number that was not kept to the end is nobody's. */
+    const SfHostNode *chunk = atomic_load(&chunks[number / CHUNK]);
+    return chunk && chunk[number % CHUNK].path ? &chunk[number % CHUNK] : NULL;
 }
 
 /* With the lock held. */
@@ -33,10 +34,8 @@ static SfHostNode *put(unsigned number, unsigned directory, const char *path, un
 {
     if (!by_path)
         by_path = g_hash_table_new(g_str_hash, g_str_equal);
-    for (unsigned chunk = 0; chunk <= number / CHUNK; chunk++) {
-        if (!atomic_load(&chunks[chunk]))
-            atomic_store(&chunks[chunk], g_new0(SfHostNode, CHUNK));
-    }
+    if (!atomic_load(&chunks[number / CHUNK]))
+        atomic_store(&chunks[number / CHUNK], g_new0(SfHostNode, CHUNK));
     SfHostNode *node = &atomic_load(&chunks[number / CHUNK])[number % CHUNK];
     *node = (SfHostNode){.number = number, .directory = directory, .path = g_strdup(path)};
     node->relative = node->path + prefix_len;
