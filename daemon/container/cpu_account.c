@@ -341,6 +341,7 @@ static void assign_roles(SfCpuAccount *account, const SfCpuSet *visible)
 static void copy_times(const SfCpuAccount *account, const SfCpuSet *visible, SfCpuTimes *times)
 {
     times->total = account->r.total;
+    times->age_nsec = account->r.age_nsec;
     times->count = 0;
     for (unsigned i = 0; i < account->r.count; i++) {
         if (sf_cpuset_has(visible, account->cpus[i].time.cpu))

@@ -26,6 +26,7 @@ typedef struct SfCpuTimes {
     SfCpuTime total;
     SfCpuTime *cpus; /* visible CPUs in ascending order; owned */
     unsigned count;
+    uint64_t age_nsec; /* the container's, when these were the times */
 } SfCpuTimes;
 void sf_cpu_times_clear(SfCpuTimes *times);
 

@@ -72,7 +72,7 @@ static void adopt_kept(const Restore *restore, const SfEntry *entry, bool connec
         uint64_t kind = note ? atomic_load(&note->kind) : 0;
         if (kind == SF_KEEP_KIND_STATE)
             sf_container_adopt_state(entry->container, id);
-        else if (connected && (kind == SF_KEEP_KIND_FILE || kind == SF_KEEP_KIND_DIRECTORY))
+        else if (connected && sf_view_keeps(kind))
             (void)sf_view_adopt(entry->view, id, take_events(restore, id));
         else
             sf_keep_remove(restore->keep, id);

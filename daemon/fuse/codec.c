@@ -31,6 +31,7 @@ struct SfCodec {
     /* The reply to the first INIT, kept whole. Written and read by the main thread only. */
     char init_reply[sizeof(struct fuse_out_header) + sizeof(struct fuse_init_out)];
     size_t init_reply_len; /* 0: no INIT was answered yet */
+    bool shares;           /* what was negotiated allows files to share pages */
 };
 
 /* What the calling thread is serving; set around every call into libfuse. */
@@ -45,6 +46,7 @@ typedef struct Serving {
     bool again;
     SfCodec *keep_init; /* the reply is INIT's: keep it in this codec */
     int reply_error;    /* negative errno of writing the reply */
+    SfCodecServed served;
 } Serving;
 
 static _Thread_local Serving *serving;
@@ -61,10 +63,23 @@ static double cache_sec(bool constant)
     return constant ? CACHE_FOREVER_SEC : 0;
 }
 
+/* The kernel's idea of a file's size may no longer be the view's: it shall ask before it uses it
+ * again. No pages are touched: that would wait for a READ that only we can answer. */
+static void forget_size(fuse_ino_t inode)
+{
+    (void)fuse_lowlevel_notify_inval_inode(serving->session, inode, -1,
+                                           0); /* ENOENT: it has none */
+}
+
 static void op_init(void *data, struct fuse_conn_info *conn)
 {
-    /* Texts have no size and no pages in the kernel: none of the caching defaults applies. */
-    conn->want &= ~(unsigned)(FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_ATOMIC_O_TRUNC);
+    SfCodec *codec = data;
+
+    /* Pages go when a time or a size changes, and with nothing else of ours (daemon/view/pages.c).
+     */
+    codec->shares = (conn->capable & FUSE_CAP_AUTO_INVAL_DATA) != 0;
+    conn->want |= conn->capable & FUSE_CAP_AUTO_INVAL_DATA;
+    conn->want &= ~(unsigned)FUSE_CAP_ATOMIC_O_TRUNC;
     conn->max_write = SF_FUSE_MAX_IO;
     conn->max_readahead = 0;
 }
@@ -81,6 +96,8 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
     }
     entry.ino = r < 0 ? 0 : entry.attr.st_ino; /* 0: the kernel remembers that there is none */
     entry.entry_timeout = entry.attr_timeout = cache_sec(constant);
+    if (r >= 0 && sf_view_told(serving->view, entry.ino))
+        serving->served.shown = entry.ino;
     (void)fuse_reply_entry(req, &entry);
 }
 
@@ -88,8 +105,13 @@ static void op_getattr(fuse_req_t req, fuse_ino_t inode, struct fuse_file_info *
 {
     struct stat st;
     bool constant;
-    int r = sf_view_getattr(serving->view, inode, &st, &constant);
 
+    SfViewAsked asked = sf_view_ask(serving->view, inode, fuse_req_ctx(req)->pid, serving->request);
+    if (asked == SF_ASKED_LATER)
+        serving->served.shown = inode;
+    else if (asked == SF_ASKED_STILL)
+        forget_size(inode); /* first: the answer is then good for this question only */
+    int r = sf_view_getattr(serving->view, inode, &st, &constant);
     if (r < 0)
         reply_error(req, r);
     else
@@ -121,21 +143,13 @@ static void op_setattr(fuse_req_t req, fuse_ino_t inode, struct stat *st, int to
         (void)fuse_reply_attr(req, st, cache_sec(constant));
 }
 
-/* The kernel's idea of a file's size is no longer the view's: it shall ask at the next open. No
- * pages are touched: that would wait for a READ that only we can answer. */
-static void forget_size(fuse_ino_t inode)
-{
-    (void)fuse_lowlevel_notify_inval_inode(serving->session, inode, -1,
-                                           0); /* ENOENT: it has none */
-}
-
 /* An opener that was killed meanwhile sends no RELEASE for the handle. Nor does one that had its
  * answer from a process that died: then this answer is refused. */
 static void reply_open(fuse_req_t req, const struct fuse_file_info *fi, SfViewHandle *handle)
 {
     (void)fuse_reply_open(req, fi);
     if (serving->reply_error < 0)
-        sf_view_release(serving->view, handle);
+        sf_view_abandon(handle);
     else if (serving->again)
         sf_view_forget_earlier(serving->view, handle);
 }
@@ -150,27 +164,59 @@ static SfViewHandle *handle_of(fuse_req_t req, const struct fuse_file_info *fi)
     return handle;
 }
 
+/* Of the text, what begins at the offset: nothing at its end, where it only makes the file larger
+ * and waits for no page. */
+static int store(fuse_ino_t inode, SfSlice text, size_t offset)
+{
+    struct fuse_bufvec buffer = FUSE_BUFVEC_INIT(text.len - offset);
+
+    buffer.buf[0].mem = (void *)(text.data + offset); /* only read */
+    int r = fuse_lowlevel_notify_store(serving->session, inode, (off_t)offset, &buffer, 0);
+    r = r < 0 ? r : serving->reply_error;
+    serving->reply_error = 0;
+    return r;
+}
+
+/* share: not for a question that a dead process may have answered: whether that answer has arrived
+ * is not known, and then the pages must stay. */
+static int open_file(fuse_ino_t inode, int flags, pid_t tid, bool share, SfViewOpened *ret_opened)
+{
+    *ret_opened = (SfViewOpened){0};
+    if (!share)
+        return sf_view_open(serving->view, inode, flags, serving->request, &ret_opened->handle);
+    int r = sf_view_open_shared(serving->view, inode, flags, tid, serving->request, ret_opened);
+    if (r >= 0 && ret_opened->grow)
+        (void)store(inode, ret_opened->text, ret_opened->text.len); /* read(2) needs no size */
+    if (r < 0 || !ret_opened->store || store(inode, ret_opened->text, 0) >= 0)
+        return r;
+    sf_view_abandon(ret_opened->handle); /* no memory for pages */
+    return open_file(inode, flags, tid, false, ret_opened);
+}
+
 static void op_open(fuse_req_t req, fuse_ino_t inode, struct fuse_file_info *fi)
 {
+    SfViewOpened opened;
     struct stat before, after;
-    SfViewHandle *handle;
     bool constant;
+
     int r = sf_view_getattr(serving->view, inode, &before, &constant);
-
     if (r >= 0)
-        r = sf_view_open(serving->view, inode, fi->flags, serving->request, &handle);
-
+        r = open_file(inode, fi->flags, fuse_req_ctx(req)->pid, !serving->again, &opened);
     if (r < 0) {
         reply_error(req, r);
         return;
     }
-    fi->fh = sf_view_handle_id(handle);
-    fi->direct_io = 1; /* each open has its own text, whatever another reader sees */
+    fi->fh = sf_view_handle_id(opened.handle);
+    fi->direct_io = !opened.store; /* then each open has its own text */
+    fi->keep_cache = 1;            /* the pages may be another's */
     fi->noflush = 1;
-    reply_open(req, fi, handle);
-    if (sf_view_getattr(serving->view, inode, &after, &constant) >= 0 &&
-        after.st_size != before.st_size)
+    if (opened.store)
+        serving->served.shown = inode;
+    else if (opened.ask || (!sf_view_shares(serving->view) &&
+                            sf_view_getattr(serving->view, inode, &after, &constant) >= 0 &&
+                            after.st_size != before.st_size))
         forget_size(inode);
+    reply_open(req, fi, opened.handle);
 }
 
 static void op_read(fuse_req_t req, fuse_ino_t inode, size_t size, off_t offset,
@@ -193,9 +239,11 @@ static void op_read(fuse_req_t req, fuse_ino_t inode, size_t size, off_t offset,
     }
     (void)fuse_reply_buf(req, slice.data, slice.len);
     /* Where a cached read ended, the kernel now believes the file to end (fuse_read_update_size);
-     * the next text may be longer. */
-    if (for_cache)
+     * the next text may be longer. Not so where the pages are known: their size is. */
+    if (for_cache && !sf_view_shares(serving->view))
         forget_size(inode);
+    if (sf_view_is_shared(handle))
+        serving->served.shown = inode;
 }
 
 static void op_write(fuse_req_t req, fuse_ino_t inode, const char *data, size_t size, off_t offset,
@@ -256,6 +304,8 @@ static void op_release(fuse_req_t req, fuse_ino_t inode, struct fuse_file_info *
         if (hooks->drop_events)
             hooks->drop_events(hooks->data, sf_view_events(handle));
     }
+    if (handle && sf_view_is_shared(handle))
+        serving->served.closed = inode;
     sf_view_release(serving->view, handle);
     reply_error(req, 0);
 }
@@ -421,7 +471,8 @@ static int process(SfCodec *codec, Serving *now, char *request, size_t len)
     return now->reply_error;
 }
 
-void sf_codec_serve(SfCodec *codec, const SfCodecPeer *peer, char *request, size_t len, bool again)
+SfCodecServed sf_codec_serve(SfCodec *codec, const SfCodecPeer *peer, char *request, size_t len,
+                             bool again)
 {
     const struct fuse_in_header *header = (const struct fuse_in_header *)request;
     const struct fuse_poll_in *poll_in = (const struct fuse_poll_in *)(header + 1);
@@ -433,7 +484,8 @@ void sf_codec_serve(SfCodec *codec, const SfCodecPeer *peer, char *request, size
                    .again = again};
 
     if (len < sizeof(*header))
-        return; /* the kernel never does that; without a header there is nobody to answer */
+        return now
+            .served; /* the kernel never does that; without a header there is nobody to answer */
     now.request = header->unique & ~UNIQUE_RESEND;
     now.again |= (header->unique & UNIQUE_RESEND) != 0;
     if (header->opcode == FUSE_POLL && len >= sizeof(*header) + sizeof(*poll_in))
@@ -446,10 +498,25 @@ void sf_codec_serve(SfCodec *codec, const SfCodecPeer *peer, char *request, size
     case FUSE_NOTIFY_REPLY:
     case FUSE_DESTROY: /* libfuse would take it for the end of the whole session; only fuseblk waits
                           for a reply */
-        return;
+        break;
     default:
         (void)process(codec, &now, request, len);
     }
+    return now.served;
+}
+
+void sf_codec_forget_attributes(SfCodec *codec, const SfCodecPeer *peer, uint64_t inode)
+{
+    Serving now = {.session = codec->session, .fd = peer->fd};
+
+    serving = &now;
+    forget_size(inode);
+    serving = NULL;
+}
+
+bool sf_codec_shares(const SfCodec *codec)
+{
+    return codec->shares;
 }
 
 void sf_codec_tell_event(int fd, uint64_t waiter)

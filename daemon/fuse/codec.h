@@ -41,9 +41,20 @@ typedef struct SfCodecPeer {
     SfView *view; /* borrowed */
 } SfCodecPeer;
 
+/* What a request did to a file whose text is in the pages. */
+typedef struct SfCodecServed {
+    uint64_t shown;  /* inode: sf_view_expire() is due after SF_VIEW_SHARED_MSEC; 0: none */
+    uint64_t closed; /* inode; 0: none */
+} SfCodecServed;
+
 /* Decodes one request, serves it from the peer's view, writes the one reply (if its kind has one)
  * to its fd. The buffer may be changed. again: a process that died may have served it already. */
-void sf_codec_serve(SfCodec *codec, const SfCodecPeer *peer, char *request, size_t len, bool again);
+SfCodecServed sf_codec_serve(SfCodec *codec, const SfCodecPeer *peer, char *request, size_t len,
+                             bool again);
+/* Tells the kernel that a file's attributes may have changed. Waits for nobody. */
+void sf_codec_forget_attributes(SfCodec *codec, const SfCodecPeer *peer, uint64_t inode);
+/* New connections drop the pages of a file whose time or size changes. */
+bool sf_codec_shares(const SfCodec *codec);
 
 /* Tells the kernel that a file which somebody polls has an event. */
 void sf_codec_tell_event(int fd, uint64_t waiter);

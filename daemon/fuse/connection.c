@@ -131,6 +131,8 @@ static int slot_fill(SfConnectionTable *table, int fd, SfView *view, const char 
     slot->fd = sf_steal_fd(&guard);
     slot->view = sf_view_ref(view);
     slot->mount_point = g_strdup(mount_point);
+    slot->lane = 0;
+    slot->look_every = slot->look_in = 1;
     atomic_store(&slot->state, (atomic_load(&slot->state) & ~(CLOSING | REFERENCES)) | 1);
     *ret_connection = slot;
     return 0;
@@ -214,17 +216,17 @@ SfConnection *sf_connection_acquire(SfConnectionTable *table, uint64_t key)
     return connection;
 }
 
-bool sf_connection_release(SfConnectionTable *table, SfConnection *connection)
+bool sf_connection_release(SfConnection *connection)
 {
-    uint64_t before = atomic_fetch_sub(&connection->state, 1);
+    return (atomic_fetch_sub(&connection->state, 1) & REFERENCES) == 1;
+}
 
-    if ((before & REFERENCES) != 1)
-        return false;
+void sf_connection_free(SfConnectionTable *table, SfConnection *connection)
+{
     connection->fd = sf_close(connection->fd);
     connection->view = sf_view_unref(connection->view);
     g_clear_pointer(&connection->mount_point, g_free);
     slot_give_back(table, connection);
-    return true;
 }
 
 int sf_server_unmount_stale(const char *mount_point)

@@ -16,11 +16,14 @@
 #define SF_CONNECTION_MAX 16384
 
 struct SfConnection {
-    _Atomic uint64_t state;         /* generation << 32 | CLOSING | references */
-    uint32_t index;                 /* constant */
-    int fd;                         /* /dev/fuse; owned; valid while there are references */
-    SfView *view;                   /* owned reference; the same */
-    char *mount_point;              /* owned; main thread only */
+    _Atomic uint64_t state; /* generation << 32 | CLOSING | references */
+    uint32_t index;         /* constant */
+    int fd;                 /* /dev/fuse; owned; valid while there are references */
+    SfView *view;           /* owned reference; the same */
+    char *mount_point;      /* owned; main thread only */
+    /* Where its readers are; before it is served and by who serves it only. */
+    unsigned lane;
+    unsigned look_every, look_in;   /* requests between two looks, and until the next */
     struct SfConnection *next_free; /* protected by the table's lock */
 };
 typedef struct SfConnection SfConnection;
@@ -52,6 +55,7 @@ void sf_connection_leave(SfConnection *connection);
  * is closing or gone. */
 uint64_t sf_connection_key(const SfConnection *connection);
 SfConnection *sf_connection_acquire(SfConnectionTable *table, uint64_t key);
-/* The last one closes the fd, which ends every request still queued, frees the slot, and returns
- * true. */
-bool sf_connection_release(SfConnectionTable *table, SfConnection *connection);
+/* True for the last one: the caller then takes the connection out of all sets and frees it. */
+bool sf_connection_release(SfConnection *connection);
+/* Closes the fd, which ends every request still queued, and frees the slot. */
+void sf_connection_free(SfConnectionTable *table, SfConnection *connection);

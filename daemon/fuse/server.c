@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The worker pool. Each connection is in the epoll set with EPOLLONESHOT: one worker at a time has
- * it, takes one request, answers it and arms it again. So a container that floods its view, or a
- * request that hangs in the kernel, has one worker and not the pool, and a new request wakes one
- * thread: with a level-triggered set every waiting thread is woken for each request and finds
- * nothing. Nothing here looks into a request.
+ * The worker pool. Each connection is in one lane's epoll set (lanes.h) with EPOLLONESHOT: one
+ * worker at a time has it, answers what is there, up to a turn, and arms it again. So a container
+ * that floods its view, or a request that hangs in the kernel, has one worker and not the pool, and
+ * a new request wakes one thread: with a level-triggered set every waiting thread is woken for each
+ * request and finds nothing. Of a request, what is looked at here is who waits for it.
  */
 
 #include "daemon/fuse/server.h"
@@ -21,13 +21,29 @@
 #include <time.h>
 
 #include "daemon/fuse/connection.h"
+#include "daemon/fuse/lanes.h"
 
-#define WORKERS_MIN 4
+#define WORKERS_MIN 8
 #define WORKERS_MAX 64
+/* Threads of a lane: one that hangs in the kernel leaves another. */
+#define LANE_WORKERS 2
+/* Requests of one connection before others in the lane have their turn. */
+#define TURN 16
+/* Readers stay where they are for some time; to look costs a read of procfs. */
+#define LOOK_MOST 256
 #define STOP_KEY UINT64_MAX
 #define STUCK_NSEC (UINT64_C(10) * 1000000000)
 /* Requests but WRITE are shorter: a name of 255 bytes and the headers. */
 #define JOURNAL_TOUCHED 8192u
+
+/* Files whose text stands in the pages for SF_VIEW_SHARED_MSEC at most (daemon/view/pages.c).
+ * Nearly all are closed before, by the same worker. */
+#define SHOWN_MAX 64
+
+typedef struct Shown {
+    uint64_t key, inode;
+    uint64_t due_nsec; /* coarse monotonic */
+} Shown;
 
 typedef struct Worker {
     pthread_t thread;
@@ -38,6 +54,10 @@ typedef struct Worker {
     char *buffer;                    /* owned; SF_FUSE_BUFFER_BYTES */
     _Atomic uint64_t requests;
     _Atomic uint64_t busy_since; /* coarse monotonic nanoseconds; 0: waits for a request */
+    int epoll_fd;                /* its lane's; borrowed */
+    unsigned lane;
+    Shown shown[SHOWN_MAX]; /* the next due first */
+    unsigned shown_count;
     bool started;
 } Worker;
 
@@ -48,9 +68,10 @@ typedef struct Resumed {
 } Resumed;
 
 struct SfServer {
-    int epoll_fd;
-    int stop_fd;  /* eventfd in the set; readable: workers end */
-    SfKeep *keep; /* borrowed */
+    SfLanes *lanes;
+    int *epoll_fds; /* one a lane */
+    int stop_fd;    /* eventfd in all sets; readable: workers end */
+    SfKeep *keep;   /* borrowed */
     SfPoller *poller;
     SfCodec *codec;
     SfConnectionTable *connections;
@@ -84,33 +105,90 @@ static uint64_t owner_of(const SfConnection *connection)
     return sf_container_number(sf_view_container(connection->view));
 }
 
-static void serve(SfServer *server, const SfConnection *connection, char *request, size_t len,
-                  bool again)
+static SfCodecPeer peer_of(const SfConnection *connection)
 {
-    SfCodecPeer peer = {connection->fd, sf_connection_key(connection), connection->view};
-
-    sf_codec_serve(server->codec, &peer, request, len, again);
+    return (SfCodecPeer){connection->fd, sf_connection_key(connection), connection->view};
 }
 
-/* Takes one request off the connection and answers it. False when the connection is dead (unmounted
- * or aborted by somebody). From the moment the kernel has handed a request out until it is answered
- * the journal has it: the length that it begins with is 0 before. */
-static bool serve_one(Worker *worker, SfConnection *connection)
+static void expire(SfServer *server, uint64_t key, uint64_t inode);
+
+static void remove_shown(Worker *worker, unsigned index)
 {
+    worker->shown_count--;
+    memmove(worker->shown + index, worker->shown + index + 1,
+            (worker->shown_count - index) * sizeof(*worker->shown));
+}
+
+static void note_served(Worker *worker, uint64_t key, const SfCodecServed *served)
+{
+    uint64_t inode = served->shown ? served->shown : served->closed;
+
+    for (unsigned i = 0; i < worker->shown_count; i++) {
+        if (worker->shown[i].key == key && worker->shown[i].inode == inode)
+            remove_shown(worker, i--);
+    }
+    if (!served->shown)
+        return;
+    if (worker->shown_count == SHOWN_MAX) /* early does no harm */
+        expire(worker->server, key, inode);
+    else
+        worker->shown[worker->shown_count++] =
+            (Shown){key, inode, coarse_nsec() + SF_VIEW_SHARED_MSEC * UINT64_C(1000000)};
+}
+
+/* Where the reader runs that has just been answered. Who is found in the same place again is looked
+ * at less often. */
+static void look_at_reader(const SfServer *server, SfConnection *connection, pid_t reader)
+{
+    unsigned cpu;
+
+    if (reader == 0 || --connection->look_in > 0)
+        return;
+    bool same = sf_view_reader_cpu(connection->view, reader, &cpu) < 0 ||
+                sf_lanes_of_cpu(server->lanes, cpu) == connection->lane;
+    if (!same)
+        connection->lane = sf_lanes_of_cpu(server->lanes, cpu);
+    connection->look_every = same ? MIN(connection->look_every * 2, LOOK_MOST) : 1;
+    connection->look_in = connection->look_every;
+}
+
+/* Takes one request off the connection and answers it: 0, or negative errno of the read. From the
+ * moment the kernel has handed a request out until it is answered the journal has it: the length
+ * that it begins with is 0 before. */
+static int serve_one(Worker *worker, SfConnection *connection)
+{
+    SfCodecPeer peer = peer_of(connection);
+
     ((struct fuse_in_header *)worker->journal)->len = 0;
     atomic_store(worker->journal_owner, owner_of(connection));
     ssize_t n = read(connection->fd, worker->journal, SF_FUSE_BUFFER_BYTES);
+    int r = n < 0 ? -errno : 0;
     if (n >= 0) {
+        const struct fuse_in_header *header = (const struct fuse_in_header *)worker->buffer;
         atomic_store_explicit(&worker->busy_since, coarse_nsec(), memory_order_relaxed);
         memcpy(worker->buffer, worker->journal, (size_t)n);
-        serve(worker->server, connection, worker->buffer, (size_t)n, false);
+        pid_t reader = header->opcode == FUSE_RELEASE ? 0 : (pid_t)header->pid;
+        SfCodecServed served =
+            sf_codec_serve(worker->server->codec, &peer, worker->buffer, (size_t)n, false);
+        if (served.shown || served.closed)
+            note_served(worker, peer.key, &served);
+        look_at_reader(worker->server, connection, reader);
         atomic_store_explicit(&worker->busy_since, 0, memory_order_relaxed);
         atomic_fetch_add_explicit(&worker->requests, 1, memory_order_relaxed);
     }
-    /* EAGAIN: another wake-up took it. ENOENT: the request was withdrawn while it was copied. */
-    bool alive = n >= 0 || errno != ENODEV;
     atomic_store(worker->journal_owner, 0);
-    return alive;
+    return r;
+}
+
+/* One turn. False when the connection is dead (unmounted or aborted by somebody). */
+static bool serve_turn(Worker *worker, SfConnection *connection)
+{
+    int r = 0;
+
+    /* ENOENT: the request was withdrawn while it was copied. */
+    for (unsigned i = 0; i < TURN && (r >= 0 || r == -ENOENT || r == -EINTR); i++)
+        r = serve_one(worker, connection);
+    return r != -ENODEV;
 }
 
 /* Gives up a reference. */
@@ -118,8 +196,12 @@ static void release(SfServer *server, SfConnection *connection)
 {
     uint64_t key = sf_connection_key(connection);
 
-    if (sf_connection_release(server->connections, connection))
-        sf_poller_forget_connection(server->poller, key);
+    if (!sf_connection_release(connection))
+        return;
+    /* Closing is not enough where somebody else holds the same open file. */
+    (void)epoll_ctl(server->epoll_fds[connection->lane], EPOLL_CTL_DEL, connection->fd, NULL);
+    sf_connection_free(server->connections, connection);
+    sf_poller_forget_connection(server->poller, key);
 }
 
 /* The poller's thread has seen an event of a file of that connection. */
@@ -134,13 +216,49 @@ static void tell_event(void *data, uint64_t key, uint64_t waiter)
     release(server, connection);
 }
 
-static void arm(SfServer *server, SfConnection *connection)
+static void expire(SfServer *server, uint64_t key, uint64_t inode)
+{
+    SfConnection *connection = sf_connection_acquire(server->connections, key);
+
+    if (!connection)
+        return;
+    SfCodecPeer peer = peer_of(connection);
+    if (sf_view_expire(connection->view, inode))
+        sf_codec_forget_attributes(server->codec, &peer, inode);
+    release(server, connection);
+}
+
+/* Expires what is due. How long to wait for events until the next is, in milliseconds; -1: nothing
+ * will be. */
+static int expire_due(Worker *worker)
+{
+    uint64_t now = worker->shown_count > 0 ? coarse_nsec() : 0;
+
+    while (worker->shown_count > 0 && worker->shown[0].due_nsec <= now) {
+        Shown first = worker->shown[0];
+        remove_shown(worker, 0);
+        expire(worker->server, first.key, first.inode);
+    }
+    if (worker->shown_count == 0)
+        return -1;
+    return (int)((worker->shown[0].due_nsec - now) / 1000000) + 1;
+}
+
+/* Into the set of the lane that it is served in, from that of the given one. */
+static int arm(const SfServer *server, SfConnection *connection, unsigned from)
 {
     struct epoll_event event = {.events = EPOLLIN | EPOLLONESHOT,
                                 .data.u64 = sf_connection_key(connection)};
+    int set = server->epoll_fds[connection->lane];
 
-    /* Fails only when the main thread has taken it out of the set meanwhile, which is as well. */
-    (void)epoll_ctl(server->epoll_fd, EPOLL_CTL_MOD, connection->fd, &event);
+    if (connection->lane == from)
+        return epoll_ctl(set, EPOLL_CTL_MOD, connection->fd, &event) < 0 ? -errno : 0;
+    if (epoll_ctl(set, EPOLL_CTL_ADD, connection->fd, &event) < 0) { /* ENOSPC: max_user_watches */
+        connection->lane = from;
+        return arm(server, connection, from);
+    }
+    (void)epoll_ctl(server->epoll_fds[from], EPOLL_CTL_DEL, connection->fd, NULL); /* is in it */
+    return 0;
 }
 
 static void *run_worker(void *data)
@@ -152,16 +270,17 @@ static void *run_worker(void *data)
         struct epoll_event event;
         /* One at a time: a second one would wait behind the first although another thread is free.
          */
-        int n = epoll_wait(server->epoll_fd, &event, 1, -1);
+        int n = epoll_wait(worker->epoll_fd, &event, 1, expire_due(worker));
         if (n <= 0)
-            continue; /* EINTR: a debugger or a stop and continue */
+            continue; /* something is due; EINTR: a debugger or a stop and continue */
         if (event.data.u64 == STOP_KEY)
             return NULL;
         SfConnection *connection = sf_connection_acquire(server->connections, event.data.u64);
         if (!connection)
             continue;
-        if (serve_one(worker, connection))
-            arm(server, connection);
+        unsigned lane = connection->lane;
+        if (serve_turn(worker, connection))
+            (void)arm(server, connection, lane); /* fails for a file that is not in the set */
         release(server, connection);
     }
 }
@@ -172,6 +291,8 @@ static int start_worker(SfServer *server, unsigned index)
     sigset_t all, before;
 
     worker->server = server;
+    worker->lane = index % sf_lanes_count(server->lanes);
+    worker->epoll_fd = server->epoll_fds[worker->lane];
     worker->buffer = g_malloc(SF_FUSE_BUFFER_BYTES);
     worker->journal = sf_keep_journal_buffer(server->keep, index);
     worker->journal_owner = sf_keep_journal_owner(server->keep, index);
@@ -188,6 +309,7 @@ static int start_worker(SfServer *server, unsigned index)
         char name[16];
         (void)g_snprintf(name, sizeof(name), "fuse-%u", index);
         (void)pthread_setname_np(worker->thread, name);
+        (void)sf_lanes_bind(server->lanes, worker->lane, worker->thread); /* slower if not */
     }
     return r;
 }
@@ -201,18 +323,23 @@ static int start_workers(SfServer *server)
     return r;
 }
 
-static int open_set(SfServer *server)
+static int open_sets(SfServer *server)
 {
     struct epoll_event event = {.events = EPOLLIN, .data.u64 = STOP_KEY};
+    unsigned count = sf_lanes_count(server->lanes);
 
-    server->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    if (server->epoll_fd < 0)
-        return -errno;
+    server->epoll_fds = g_new(int, count);
+    for (unsigned i = 0; i < count; i++)
+        server->epoll_fds[i] = -1;
     server->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (server->stop_fd < 0)
         return -errno;
-    if (epoll_ctl(server->epoll_fd, EPOLL_CTL_ADD, server->stop_fd, &event) < 0)
-        return -errno;
+    for (unsigned i = 0; i < count; i++) {
+        server->epoll_fds[i] = epoll_create1(EPOLL_CLOEXEC);
+        if (server->epoll_fds[i] < 0 ||
+            epoll_ctl(server->epoll_fds[i], EPOLL_CTL_ADD, server->stop_fd, &event) < 0)
+            return -errno;
+    }
     return 0;
 }
 
@@ -224,12 +351,13 @@ int sf_server_new(const SfServerOptions *options, SfServer **ret_server)
         options = &plain;
     unsigned workers = options->workers;
     if (workers == 0)
-        workers = CLAMP(g_get_num_processors(), WORKERS_MIN, WORKERS_MAX / 4);
+        workers = MAX(g_get_num_processors() * LANE_WORKERS, WORKERS_MIN);
     workers = MIN(workers, WORKERS_MAX);
 
     SfServer *server = g_malloc0(sizeof(*server) + workers * sizeof(server->workers[0]));
-    server->epoll_fd = server->stop_fd = -1;
+    server->stop_fd = -1;
     server->worker_count = workers;
+    server->lanes = sf_lanes_new(MAX(workers / LANE_WORKERS, 1));
     server->connections = sf_connection_table_new();
     server->keep = options->keep ? options->keep : sf_keep_default();
 
@@ -237,7 +365,7 @@ int sf_server_new(const SfServerOptions *options, SfServer **ret_server)
     if (r >= 0)
         r = sf_codec_new(server->poller, &options->hooks, &server->codec);
     if (r >= 0)
-        r = open_set(server);
+        r = open_sets(server);
     if (r >= 0 && !options->paused)
         r = start_workers(server);
     if (r < 0) {
@@ -261,7 +389,10 @@ void sf_server_free(SfServer *server)
     }
     sf_poller_free(server->poller);
     (void)sf_close(server->stop_fd);
-    (void)sf_close(server->epoll_fd);
+    for (unsigned i = 0; server->epoll_fds && i < sf_lanes_count(server->lanes); i++)
+        (void)sf_close(server->epoll_fds[i]);
+    g_free(server->epoll_fds);
+    sf_lanes_free(server->lanes);
     sf_codec_free(server->codec);
     sf_connection_table_free(server->connections);
     g_free(server);
@@ -273,7 +404,7 @@ static int begin(SfServer *server, SfConnection *connection)
     struct epoll_event event = {.events = EPOLLIN | EPOLLONESHOT,
                                 .data.u64 = sf_connection_key(connection)};
 
-    if (epoll_ctl(server->epoll_fd, EPOLL_CTL_ADD, connection->fd, &event) < 0) {
+    if (epoll_ctl(server->epoll_fds[0], EPOLL_CTL_ADD, connection->fd, &event) < 0) {
         int r = -errno;
         sf_connection_close(connection);
         release(server, connection);
@@ -289,6 +420,8 @@ int sf_server_mount(SfServer *server, SfView *view, const char *mount_point,
     SfConnection *connection;
     int r = sf_connection_open(server->connections, server->codec, view, mount_point, &connection);
 
+    if (r >= 0 && sf_codec_shares(server->codec))
+        sf_view_share(view);
     if (r >= 0)
         r = begin(server, connection);
     if (r >= 0)
@@ -301,13 +434,17 @@ int sf_server_prime(SfServer *server, const char *mount_point)
     return sf_connection_prime(server->codec, mount_point);
 }
 
-/* Who waits for events of a file of the view that was taken up. */
+/* An open file of the view that was taken up: who waits for its events, and who reads it from
+ * pages. */
 static void watch_again(SfViewHandle *handle, void *data)
 {
     Resumed *resumed = data;
     SfViewEvents events = sf_view_events(handle);
     uint64_t waiter = sf_view_waiter(handle);
+    SfCodecPeer peer = peer_of(resumed->connection);
 
+    if (sf_view_is_shared(handle))
+        sf_codec_forget_attributes(resumed->server->codec, &peer, sf_view_handle_inode(handle));
     if (events.fd >= 0 && waiter != 0 &&
         sf_poller_watch(resumed->server->poller, sf_connection_key(resumed->connection), events,
                         waiter) < 0)
@@ -319,6 +456,7 @@ static void watch_again(SfViewHandle *handle, void *data)
 static void serve_journal(SfServer *server, const SfConnection *connection)
 {
     g_autofree char *request = NULL;
+    SfCodecPeer peer = peer_of(connection);
 
     for (unsigned i = 0; i < SF_KEEP_JOURNALS; i++) {
         const char *journal = sf_keep_journal_buffer(server->keep, i);
@@ -328,7 +466,7 @@ static void serve_journal(SfServer *server, const SfConnection *connection)
             continue;
         request = request ? request : g_malloc(SF_FUSE_BUFFER_BYTES);
         memcpy(request, journal, len);
-        serve(server, connection, request, len, true);
+        (void)sf_codec_serve(server->codec, &peer, request, len, true);
         atomic_store(sf_keep_journal_owner(server->keep, i), 0);
     }
 }
@@ -363,7 +501,6 @@ int sf_server_connection_fd(const SfConnection *connection)
 void sf_server_leave(SfServer *server, SfConnection *connection)
 {
     sf_connection_leave(connection);
-    (void)epoll_ctl(server->epoll_fd, EPOLL_CTL_DEL, connection->fd, NULL);
     atomic_fetch_sub(&server->connection_count, 1);
     release(server, connection);
 }
@@ -371,7 +508,6 @@ void sf_server_leave(SfServer *server, SfConnection *connection)
 void sf_server_unmount(SfServer *server, SfConnection *connection)
 {
     sf_connection_close(connection);
-    (void)epoll_ctl(server->epoll_fd, EPOLL_CTL_DEL, connection->fd, NULL);
     atomic_fetch_sub(&server->connection_count, 1);
     release(server, connection);
 }

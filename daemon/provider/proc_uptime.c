@@ -19,15 +19,16 @@ static void put_seconds(SfText *text, uint64_t nsec)
                    nsec % NSEC_PER_SEC / NSEC_PER_CENTISEC);
 }
 
-/* Visible CPUs x age - CPU time used. Taken from the times that /proc/stat shows (there the same is
- * split into idle and steal), because those remember: a CPU set that shrinks or a burst of work on
- * CPUs that are not shown never makes them decrease. */
-static int idle_nsec(SfContainer *container, uint64_t age_nsec, uint64_t *ret_nsec)
+/* Visible CPUs x age - CPU time used, both of one moment. Taken from the times that /proc/stat
+ * shows (there the same is split into idle and steal), because those remember: a CPU set that
+ * shrinks or a burst of work on CPUs that are not shown never makes them decrease. */
+static int read_times(SfContainer *container, uint64_t *ret_age_nsec, uint64_t *ret_idle_nsec)
 {
     SfCpuTimes times = {0};
     int r = sf_container_cpu_times(container, &times);
     if (r == 0) {
-        *ret_nsec = sf_add_sat(times.total.idle_nsec, times.total.steal_nsec);
+        *ret_age_nsec = times.age_nsec;
+        *ret_idle_nsec = sf_add_sat(times.total.idle_nsec, times.total.steal_nsec);
         sf_cpu_times_clear(&times);
         return 0;
     }
@@ -38,14 +39,15 @@ static int idle_nsec(SfContainer *container, uint64_t age_nsec, uint64_t *ret_ns
     r = sf_container_visible_cpus(container, &visible);
     if (r < 0)
         return r;
-    *ret_nsec = sf_mul_sat(age_nsec, sf_cpuset_count(&visible));
+    *ret_age_nsec = sf_container_age_nsec(container);
+    *ret_idle_nsec = sf_mul_sat(*ret_age_nsec, sf_cpuset_count(&visible));
     return 0;
 }
 
 static int render(SfContainer *container, SfText *text)
 {
-    uint64_t age = sf_container_age_nsec(container), idle;
-    int r = idle_nsec(container, age, &idle);
+    uint64_t age, idle;
+    int r = read_times(container, &age, &idle);
     if (r < 0)
         return r;
     put_seconds(text, age);

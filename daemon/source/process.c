@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "lib/base/io.h"
 
@@ -114,6 +115,140 @@ int sf_pid_stat_read(const SfHost *host, pid_t pid, SfPidStat *ret_stat)
     if (r < 0)
         return gone(r);
     return sf_pid_stat_parse(text, len, ret_stat);
+}
+
+int sf_thread_cpu(const SfHost *host, pid_t tid, unsigned *ret_cpu)
+{
+    char text[PID_STAT_SIZE];
+    size_t len;
+    SfSlice word = sf_slice("", 0);
+    uint64_t value;
+
+    int r = read_file(host, tid, "stat", text, sizeof(text), &len);
+    if (r < 0)
+        return gone(r);
+    const char *name_end = len > 0 ? memrchr(text, ')', len) : NULL;
+    if (!name_end)
+        return -EINVAL;
+    SfSlice rest = sf_slice(name_end + 1, len - (size_t)(name_end + 1 - text));
+    for (unsigned field = 3; field <= 39; field++) { /* as proc(5) numbers them */
+        if (!sf_slice_next_word(&rest, &word))
+            return -EINVAL;
+    }
+    if (sf_slice_u64(word, &value) < 0 || value > INT_MAX)
+        return -EINVAL;
+    *ret_cpu = (unsigned)value;
+    return 0;
+}
+
+/* A word of /proc/PID/syscall: "0x" and hexadecimal digits (fs/proc/base.c, proc_pid_syscall). */
+static bool parse_argument(SfSlice word, uint64_t *ret_value)
+{
+    uint64_t value = 0;
+
+    if (word.len < 3 || word.len > 18 || word.data[0] != '0' || word.data[1] != 'x')
+        return false;
+    for (size_t i = 2; i < word.len; i++) {
+        char c = word.data[i];
+        if (c >= '0' && c <= '9')
+            value = value << 4 | (unsigned)(c - '0');
+        else if (c >= 'a' && c <= 'f')
+            value = value << 4 | (unsigned)(c - 'a' + 10);
+        else
+            return false;
+    }
+    *ret_value = value;
+    return true;
+}
+
+/* Those that ask for a file's attributes and do not read. */
+static bool only_looks(uint64_t number)
+{
+    switch (number) {
+#ifdef SYS_stat
+    case SYS_stat:
+    case SYS_lstat:
+    case SYS_access:
+    case SYS_open:
+#endif
+#ifdef SYS_newfstatat
+    case SYS_newfstatat:
+#endif
+    case SYS_fstat:
+    case SYS_statx:
+    case SYS_faccessat:
+    case SYS_faccessat2:
+    case SYS_openat:
+    case SYS_openat2:
+    case SYS_lseek:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* System calls by our own numbers: what a program of another ABI (32 bits) does is not seen. */
+int sf_syscall_parse_read(const char *text, size_t len, int *ret_fd, uint64_t *ret_offset)
+{
+    SfSlice rest = sf_slice_trim(sf_slice(text, len)), word;
+    uint64_t number, arguments[6];
+
+    if (!sf_slice_next_word(&rest, &word) || sf_slice_u64(word, &number) < 0)
+        return -EAGAIN; /* "running", or "-1" and no arguments */
+    for (unsigned i = 0; i < 6; i++) {
+        if (!sf_slice_next_word(&rest, &word) || !parse_argument(word, &arguments[i]))
+            return -EAGAIN;
+    }
+    switch (number) {
+    case SYS_pread64:
+    case SYS_preadv:
+        *ret_fd = -1;
+        *ret_offset = arguments[3];
+        return 0;
+    case SYS_read:
+    case SYS_readv:
+        *ret_fd = (int)arguments[0];
+        return 0;
+    case SYS_preadv2: /* -1: the file's own */
+        *ret_fd = arguments[3] == UINT64_MAX ? (int)arguments[0] : -1;
+        *ret_offset = arguments[3];
+        return 0;
+    default:
+        return only_looks(number) ? -ENODATA : -EAGAIN;
+    }
+}
+
+/* The offset of one of the thread's files. */
+static bool file_offset(const SfHost *host, pid_t tid, int fd, uint64_t *ret_offset)
+{
+    char file[32], text[1024];
+    size_t len;
+    SfSlice rest, line;
+
+    (void)snprintf(file, sizeof(file), "fdinfo/%d", fd); /* always fits */
+    if (read_file(host, tid, file, text, sizeof(text), &len) < 0)
+        return false;
+    rest = sf_slice(text, len);
+    while (sf_slice_next_line(&rest, &line)) {
+        if (sf_slice_starts(line, "pos:"))
+            return sf_slice_u64(sf_slice_trim(sf_slice(line.data + 4, line.len - 4)), ret_offset) ==
+                   0;
+    }
+    return false;
+}
+
+int sf_thread_read_offset(const SfHost *host, pid_t tid, uint64_t *ret_offset)
+{
+    char text[512];
+    size_t len;
+    int fd;
+
+    if (tid <= 0 || read_file(host, tid, "syscall", text, sizeof(text), &len) < 0)
+        return -EAGAIN; /* not in our pid namespace, or a kernel without the file */
+    int r = sf_syscall_parse_read(text, len, &fd, ret_offset);
+    if (r < 0 || fd < 0)
+        return r;
+    return file_offset(host, tid, fd, ret_offset) ? 0 : -EAGAIN;
 }
 
 int sf_pid_status_parse_nspid(const char *text, size_t len, pid_t *ret_inner_pid,

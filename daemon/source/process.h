@@ -25,6 +25,17 @@ int sf_pid_stat_parse(const char *text, size_t len, SfPidStat *ret_stat) SF_WARN
 /* -ESRCH when the process is gone. */
 int sf_pid_stat_read(const SfHost *host, pid_t pid, SfPidStat *ret_stat) SF_WARN_UNUSED;
 
+/* The CPU that a thread runs on, or ran on last. -ESRCH, -EINVAL. */
+int sf_thread_cpu(const SfHost *host, pid_t tid, unsigned *ret_cpu) SF_WARN_UNUSED;
+/* Where in its file a thread reads that waits in a read system call, any that takes an offset or
+ * uses the file's own: 0 is the beginning. -ENODATA: it is in one that does not read (stat, open);
+ * -EAGAIN: that cannot be seen. */
+int sf_thread_read_offset(const SfHost *host, pid_t tid, uint64_t *ret_offset) SF_WARN_UNUSED;
+/* Pure: /proc/PID/syscall. *ret_fd: -1 where the offset is an argument, else the file whose own
+ * offset it is. Errors as above. */
+int sf_syscall_parse_read(const char *text, size_t len, int *ret_fd,
+                          uint64_t *ret_offset) SF_WARN_UNUSED;
+
 /* Pure: the last number of "NSpid:" in /proc/PID/status: the pid in its innermost namespace, and
  * how many levels there are. -ENODATA when the kernel prints none. */
 int sf_pid_status_parse_nspid(const char *text, size_t len, pid_t *ret_inner_pid,

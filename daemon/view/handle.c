@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What an open file or directory holds. A text is made once, by the open that asks for it, so a
- * reader never sees two instants mixed; a listing likewise. Must not know which provider answers.
+ * reader never sees two instants mixed; a listing likewise. Must not know which provider answers,
+ * nor what the page cache has (pages.c).
  */
 
 #include <errno.h>
@@ -18,24 +19,11 @@
  * always allowed). */
 #define MAX_HANDLE_BYTES (32u << 20)
 
-struct SfViewHandle {
-    GList link; /* in SfView.open_files */
-    SfView *view;
-    uint64_t id; /* of the keep's entry, which has the text */
-    Place place;
-    bool directory;
-    size_t len;    /* of the text */
-    int events_fd; /* owned; -1: not opened for writing */
-};
-
-/* SfKeepNote.flags of a file: its open flags, and this: somebody has read from the beginning. */
-#define FLAG_BEGUN (UINT64_C(1) << 32)
-
 /* Living handles by the slot of their entry, so that what the kernel sends can be looked up without
  * a lock and is believed only if it is there. */
 static SfViewHandle *_Atomic handles[SF_KEEP_ENTRIES_MAX];
 
-static uint64_t monotonic_nsec(void)
+uint64_t sf_view_nsec(void)
 {
     struct timespec now;
 
@@ -43,10 +31,10 @@ static uint64_t monotonic_nsec(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-static int render(SfView *view, const Place *place, SfText *text)
+int sf_view_render(SfView *view, const Place *place, SfText *text)
 {
     Node *node = &view->nodes[place->node];
-    uint64_t begin = monotonic_nsec();
+    uint64_t begin = sf_view_nsec();
     int r = place->below ? sf_view_render_below(view, place->below, text)
                          : sf_view_provider(place->node)->ops->render(view->container, text);
 
@@ -54,7 +42,7 @@ static int render(SfView *view, const Place *place, SfText *text)
         r = text->error;
     if (r >= 0 && !place->below && text->len > atomic_load(&node->size))
         atomic_store(&node->size, sf_view_size_for(text->len));
-    sf_view_count_open(node, r, monotonic_nsec() - begin);
+    sf_view_count_open(node, r, sf_view_nsec() - begin);
     return r;
 }
 
@@ -65,13 +53,12 @@ static int list(SfView *view, const Place *place, SfText *text)
     return r < 0 ? r : text->error;
 }
 
-static SfKeep *keep_of(const SfView *view)
+SfKeep *sf_view_keep(const SfView *view)
 {
     return sf_container_keep(view->container);
 }
 
-/* Puts the handle among the open files; false when the view has too many. */
-static bool add_handle(SfView *view, SfViewHandle *handle)
+bool sf_view_add_handle(SfView *view, SfViewHandle *handle)
 {
     (void)pthread_mutex_lock(&view->lock);
     bool fits = view->open_files.length < SF_VIEW_MAX_HANDLES &&
@@ -88,8 +75,7 @@ static bool add_handle(SfView *view, SfViewHandle *handle)
     return fits;
 }
 
-static SfViewHandle *new_handle(SfView *view, uint64_t id, const Place *place, bool directory,
-                                size_t len, int events_fd)
+SfViewHandle *sf_view_new_handle(SfView *view, uint64_t id, const Place *place, size_t len)
 {
     SfViewHandle *handle = g_new0(SfViewHandle, 1);
 
@@ -97,17 +83,15 @@ static SfViewHandle *new_handle(SfView *view, uint64_t id, const Place *place, b
     handle->view = view;
     handle->id = id;
     handle->place = *place;
-    handle->directory = directory;
     handle->len = len;
-    handle->events_fd = events_fd;
+    handle->events_fd = -1;
     return handle;
 }
 
-/* forget: the entry goes too. */
-static void free_handle(SfViewHandle *handle, bool forget)
+void sf_view_free_handle(SfViewHandle *handle, bool forget)
 {
     if (forget)
-        sf_keep_remove(keep_of(handle->view), handle->id);
+        sf_keep_remove(sf_view_keep(handle->view), handle->id);
     (void)sf_close(handle->events_fd);
     g_free(handle);
 }
@@ -124,47 +108,134 @@ static int open_events(SfView *view, const Place *place, int flags)
     return provider->ops->open_events(view->container);
 }
 
-static int open_place(SfView *view, uint64_t inode, const Place *place, bool directory, int flags,
-                      SfViewRequest request, SfViewHandle **ret_handle)
+/* What a thread renders into, kept for its next text. */
+#define SCRATCH_MAX (256u << 10)
+static _Thread_local SfText scratch;
+static pthread_key_t scratch_key;
+
+static void clear_scratch(void *text)
 {
-    SF_CLEANUP_TEXT SfText text = SF_TEXT_INIT;
-    SF_CLEANUP_FD int events_fd = directory ? -1 : open_events(view, place, flags);
-    SfKeepNew entry = {.owner = sf_container_number(view->container),
-                       .kind = directory ? SF_KEEP_KIND_DIRECTORY : SF_KEEP_KIND_FILE,
-                       .place = inode,
-                       .flags = (uint32_t)flags,
-                       .opened_by = request};
+    sf_text_clear(text);
+}
+
+static void make_scratch_key(void)
+{
+    (void)pthread_key_create(&scratch_key, clear_scratch); /* else the last text leaks */
+}
+
+static SfText *take_scratch(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    if (scratch.capacity > SCRATCH_MAX)
+        sf_text_clear(&scratch);
+    if (!scratch.data) {
+        (void)pthread_once(&once, make_scratch_key); /* cannot fail with a valid control variable */
+        (void)pthread_setspecific(scratch_key, &scratch); /* the same */
+    }
+    sf_text_reset(&scratch);
+    return &scratch;
+}
+
+/* An open file or directory with a text of its own. */
+static int open_own(SfView *view, const SfKeepNew *entry, const Place *place, const SfText *text,
+                    int *events_fd, SfViewHandle **ret_handle)
+{
     uint64_t id;
 
-    if (events_fd < -1)
-        return events_fd;
-    if (!keep_of(view))
-        return -ENOMEM;
-    int r = directory ? list(view, place, &text) : render(view, place, &text);
-    if (r >= 0)
-        r = sf_keep_add(keep_of(view), &entry, text.data, text.len, &id);
+    int r = sf_keep_add(sf_view_keep(view), entry, text->data, text->len, &id);
     if (r < 0)
         return r == -ENOSPC ? -ENFILE : r;
-    SfViewHandle *handle =
-        new_handle(view, id, place, directory, text.len, sf_steal_fd(&events_fd));
-    if (!add_handle(view, handle)) {
-        free_handle(handle, true);
+    SfViewHandle *handle = sf_view_new_handle(view, id, place, text->len);
+    handle->directory = entry->kind == SF_KEEP_KIND_DIRECTORY;
+    handle->events_fd = sf_steal_fd(events_fd);
+    if (!sf_view_add_handle(view, handle)) {
+        sf_view_free_handle(handle, true);
         return -ENFILE;
     }
     *ret_handle = handle;
     return 0;
 }
 
+/* What opens a file: who, and how. */
+typedef struct Opening {
+    uint64_t inode;
+    int flags;
+    pid_t tid;
+    SfViewRequest request;
+    bool share;
+} Opening;
+
+static int open_file(SfView *view, const Place *place, const Opening *opening,
+                     SfViewOpened *ret_opened)
+{
+    SF_CLEANUP_FD int events_fd = open_events(view, place, opening->flags);
+    SfText *text = take_scratch();
+
+    *ret_opened = (SfViewOpened){0};
+    if (events_fd < -1)
+        return events_fd;
+    if (!sf_view_keep(view))
+        return -ENOMEM;
+    bool share = opening->share && events_fd < 0 && !(opening->flags & O_DIRECT);
+    bool shared = sf_pages_claim(view, place, share, opening->tid);
+    int r = sf_view_render(view, place, text);
+    if (r >= 0 && shared && sf_pages_fit(view, place, text->len))
+        return sf_pages_fill(view, place, text, opening->flags, opening->request, ret_opened);
+    shared = shared && r < 0;
+    if (r >= 0) {
+        SfKeepNew entry = {.owner = sf_container_number(view->container),
+                           .kind = SF_KEEP_KIND_FILE,
+                           .place = opening->inode,
+                           .flags = (uint32_t)opening->flags,
+                           .opened_by = opening->request};
+        r = open_own(view, &entry, place, text, &events_fd, &ret_opened->handle);
+    }
+    if (r < 0)
+        sf_pages_unclaim(view, place, shared);
+    else
+        sf_pages_bypass(view, place, text->len, ret_opened);
+    return r;
+}
+
+static int open_directory(SfView *view, uint64_t inode, const Place *place, SfViewRequest request,
+                          SfViewHandle **ret_handle)
+{
+    SfKeepNew entry = {.owner = sf_container_number(view->container),
+                       .kind = SF_KEEP_KIND_DIRECTORY,
+                       .place = inode,
+                       .opened_by = request};
+    SfText *text = take_scratch();
+    int no_events = -1;
+
+    if (!sf_view_keep(view))
+        return -ENOMEM;
+    int r = list(view, place, text);
+    return r < 0 ? r : open_own(view, &entry, place, text, &no_events, ret_handle);
+}
+
+bool sf_view_keeps(uint64_t kind)
+{
+    return kind == SF_KEEP_KIND_FILE || kind == SF_KEEP_KIND_DIRECTORY ||
+           kind == SF_KEEP_KIND_PAGES || kind == SF_KEEP_KIND_SHARING;
+}
+
 bool sf_view_adopt(SfView *view, uint64_t id, int events_fd)
 {
     SF_CLEANUP_FD int guard = events_fd;
-    const SfKeepNote *note = sf_keep_note(keep_of(view), id);
-    SfSlice text = sf_keep_text(keep_of(view), id);
+    const SfKeepNote *note = sf_keep_note(sf_view_keep(view), id);
+    SfSlice text = sf_keep_text(sf_view_keep(view), id);
     volatile char seen = 0;
     Place place;
 
+    uint64_t kind = note ? atomic_load(&note->kind) : 0;
+    if (kind == SF_KEEP_KIND_SHARING) {
+        view->sharing_id = id;
+        view->resumed = true;
+        return true;
+    }
     if (!note || !sf_view_place(view, atomic_load(&note->place), &place)) {
-        sf_keep_remove(keep_of(view), id);
+        sf_keep_remove(sf_view_keep(view), id);
         return false;
     }
     /* Mapped now: a fault in the middle of an answer is an error for the reader if we are killed.
@@ -172,36 +243,61 @@ bool sf_view_adopt(SfView *view, uint64_t id, int events_fd)
     for (size_t at = 0; at < text.len; at += 4096)
         seen = text.data[at];
     (void)seen;
+    if (kind == SF_KEEP_KIND_PAGES)
+        return sf_pages_adopt(view, id);
     /* A file that nothing was written to yet has none that had to be stored. */
     int flags = (int)(atomic_load(&note->flags) & UINT32_MAX);
-    if (guard < 0 && atomic_load(&note->kind) == SF_KEEP_KIND_FILE)
+    if (guard < 0 && kind == SF_KEEP_KIND_FILE)
         guard = open_events(view, &place, flags);
-    SfViewHandle *handle =
-        new_handle(view, id, &place, atomic_load(&note->kind) == SF_KEEP_KIND_DIRECTORY, text.len,
-                   guard < 0 ? -1 : sf_steal_fd(&guard));
-    if (add_handle(view, handle))
+    SfViewHandle *handle = sf_view_new_handle(view, id, &place, text.len);
+    handle->directory = kind == SF_KEEP_KIND_DIRECTORY;
+    handle->events_fd = guard < 0 ? -1 : sf_steal_fd(&guard);
+    if (!handle->directory)
+        (void)sf_pages_claim(view, &place, false, 0);
+    if (sf_view_add_handle(view, handle))
         return true;
-    free_handle(handle, true);
+    if (!handle->directory)
+        sf_pages_unclaim(view, &place, false);
+    sf_view_free_handle(handle, true);
     return false;
 }
 
-int sf_view_open(SfView *view, uint64_t inode, int flags, SfViewRequest request,
-                 SfViewHandle **ret_handle)
+static int open_inode(SfView *view, const Opening *opening, SfViewOpened *ret_opened)
 {
     struct stat st;
     bool constant;
     Place place;
 
-    if (!sf_view_place(view, inode, &place))
+    if (!sf_view_place(view, opening->inode, &place))
         return -ENOENT;
-    int r = sf_view_getattr(view, inode, &st, &constant);
+    int r = sf_view_getattr(view, opening->inode, &st, &constant);
     if (r < 0)
         return r;
     if (S_ISDIR(st.st_mode))
         return -EISDIR;
     if (S_ISLNK(st.st_mode))
         return -ELOOP;
-    return open_place(view, inode, &place, false, flags, request, ret_handle);
+    return open_file(view, &place, opening, ret_opened);
+}
+
+int sf_view_open_shared(SfView *view, uint64_t inode, int flags, pid_t tid, SfViewRequest request,
+                        SfViewOpened *ret_opened)
+{
+    Opening opening = {inode, flags, tid, request, sf_view_shares(view)};
+
+    return open_inode(view, &opening, ret_opened);
+}
+
+int sf_view_open(SfView *view, uint64_t inode, int flags, SfViewRequest request,
+                 SfViewHandle **ret_handle)
+{
+    Opening opening = {inode, flags, 0, request, false};
+    SfViewOpened opened;
+
+    int r = open_inode(view, &opening, &opened);
+    if (r >= 0)
+        *ret_handle = opened.handle;
+    return r;
 }
 
 int sf_view_open_directory(SfView *view, uint64_t inode, SfViewRequest request,
@@ -218,24 +314,24 @@ int sf_view_open_directory(SfView *view, uint64_t inode, SfViewRequest request,
         return r;
     if (!S_ISDIR(st.st_mode))
         return -ENOTDIR;
-    return open_place(view, inode, &place, true, O_RDONLY, request, ret_handle);
+    return open_directory(view, inode, &place, request, ret_handle);
 }
 
 static int make_again(SfView *view, SfViewHandle *handle)
 {
-    SF_CLEANUP_TEXT SfText text = SF_TEXT_INIT;
+    SfText *text = take_scratch();
 
-    int r =
-        handle->directory ? list(view, &handle->place, &text) : render(view, &handle->place, &text);
+    int r = handle->directory ? list(view, &handle->place, text)
+                              : sf_view_render(view, &handle->place, text);
     if (r >= 0)
-        r = sf_keep_put(keep_of(view), handle->id, text.data, text.len);
+        r = sf_keep_put(sf_view_keep(view), handle->id, text->data, text->len);
     if (r < 0)
         return r;
     (void)pthread_mutex_lock(&view->lock);
     view->handle_bytes +=
-        text.len - handle->len; /* an open file may grow past MAX_HANDLE_BYTES by a little */
+        text->len - handle->len; /* an open file may grow past MAX_HANDLE_BYTES by a little */
     (void)pthread_mutex_unlock(&view->lock);
-    handle->len = text.len;
+    handle->len = text->len;
     return 0;
 }
 
@@ -243,7 +339,7 @@ static int make_again(SfView *view, SfViewHandle *handle)
  * has made the text already: its answer may have arrived. */
 static int begin(SfView *view, SfViewHandle *handle, SfViewRequest request)
 {
-    SfKeepNote *note = sf_keep_note(keep_of(view), handle->id);
+    SfKeepNote *note = sf_keep_note(sf_view_keep(view), handle->id);
     int r = 0;
 
     if (!note)
@@ -263,11 +359,19 @@ static int begin(SfView *view, SfViewHandle *handle, SfViewRequest request)
 int sf_view_read(SfView *view, SfViewHandle *handle, uint64_t offset, size_t size, bool for_cache,
                  SfViewRequest request, SfSlice *ret_slice)
 {
-    int r = offset == 0 && !for_cache ? begin(view, handle, request) : 0;
+    SfViewHandle *owner =
+        for_cache && !handle->shared ? sf_pages_owner(view, &handle->place) : NULL;
+    int r = 0;
 
+    /* The pages are one file's, whoever has them filled. */
+    handle = owner ? owner : handle;
+    if (handle->shared)
+        sf_pages_settle(handle);
+    else if (offset == 0 && !for_cache)
+        r = begin(view, handle, request);
     if (r < 0)
         return r;
-    SfSlice text = sf_keep_text(keep_of(view), handle->id);
+    SfSlice text = sf_keep_text(sf_view_keep(view), handle->id);
     if (offset >= text.len)
         *ret_slice = sf_slice("", 0);
     else
@@ -283,23 +387,40 @@ int sf_view_read_directory(SfView *view, SfViewHandle *handle, uint64_t index,
 
     if (r < 0)
         return r;
-    *ret_rest = sf_keep_text(keep_of(view), handle->id);
+    *ret_rest = sf_keep_text(sf_view_keep(view), handle->id);
     while (index > 0 && sf_view_next_entry(ret_rest, &entry))
         index--;
     return 0;
 }
 
-void sf_view_release(SfView *view, SfViewHandle *handle)
+static void release(SfViewHandle *handle, bool unknown)
 {
-    if (!handle)
-        return;
+    SfView *view = handle->view;
+
     (void)pthread_mutex_lock(&view->lock);
     atomic_store(&handles[sf_keep_slot(handle->id)], NULL);
     g_queue_unlink(&view->open_files, &handle->link);
     view->handle_bytes -= handle->len;
     view->event_count -= handle->events_fd >= 0;
     (void)pthread_mutex_unlock(&view->lock);
-    free_handle(handle, true);
+    if (handle->shared) {
+        sf_pages_close(handle, unknown);
+        return;
+    }
+    if (!handle->directory)
+        sf_pages_unclaim(view, &handle->place, false);
+    sf_view_free_handle(handle, true);
+}
+
+void sf_view_release(SfView *view, SfViewHandle *handle)
+{
+    if (handle)
+        release(handle, false);
+}
+
+void sf_view_abandon(SfViewHandle *handle)
+{
+    release(handle, true);
 }
 
 void sf_view_each_handle(SfView *view, void (*each)(SfViewHandle *handle, void *data), void *data)
@@ -323,8 +444,13 @@ void sf_view_free_handles(SfView *view)
     for (GList *link; (link = g_queue_pop_head_link(&view->open_files));) {
         SfViewHandle *handle = link->data;
         atomic_store(&handles[sf_keep_slot(handle->id)], NULL);
-        free_handle(handle, view->ended);
+        if (!handle->shared)
+            sf_view_free_handle(handle, view->ended);
     }
+    for (unsigned i = 0; i < view->node_count; i++)
+        sf_pages_free(view->nodes[i].pages, view->ended);
+    if (view->ended && view->sharing_id != 0)
+        sf_keep_remove(sf_view_keep(view), view->sharing_id);
 }
 
 uint64_t sf_view_handle_id(const SfViewHandle *handle)
@@ -334,7 +460,7 @@ uint64_t sf_view_handle_id(const SfViewHandle *handle)
 
 SfViewHandle *sf_view_handle(SfView *view, uint64_t id)
 {
-    const SfKeepNote *note = sf_keep_note(keep_of(view), id);
+    const SfKeepNote *note = sf_keep_note(sf_view_keep(view), id);
 
     /* The entry first: another view's handle in the slot may be freed by another thread. */
     if (!note || atomic_load(&note->owner) != sf_container_number(view->container))
@@ -351,7 +477,7 @@ static SfViewHandle *find_earlier(SfView *view, const SfViewHandle *handle, SfVi
     (void)pthread_mutex_lock(&view->lock);
     for (GList *link = view->open_files.head; link && !found; link = link->next) {
         SfViewHandle *other = link->data;
-        const SfKeepNote *note = sf_keep_note(keep_of(view), other->id);
+        const SfKeepNote *note = sf_keep_note(sf_view_keep(view), other->id);
         if (other != handle && note && atomic_load(&note->opened_by) == request)
             found = other;
     }
@@ -361,11 +487,11 @@ static SfViewHandle *find_earlier(SfView *view, const SfViewHandle *handle, SfVi
 
 void sf_view_forget_earlier(SfView *view, const SfViewHandle *handle)
 {
-    const SfKeepNote *note = sf_keep_note(keep_of(view), handle->id);
+    const SfKeepNote *note = sf_keep_note(sf_view_keep(view), handle->id);
     uint64_t request = note ? atomic_load(&note->opened_by) : 0;
 
     for (SfViewHandle *other; request && (other = find_earlier(view, handle, request));)
-        sf_view_release(view, other);
+        release(other, true);
 }
 
 SfViewEvents sf_view_events(const SfViewHandle *handle)
@@ -375,7 +501,7 @@ SfViewEvents sf_view_events(const SfViewHandle *handle)
 
 void sf_view_set_waiter(SfViewHandle *handle, uint64_t waiter)
 {
-    SfKeepNote *note = sf_keep_note(keep_of(handle->view), handle->id);
+    SfKeepNote *note = sf_keep_note(sf_view_keep(handle->view), handle->id);
 
     if (note)
         atomic_store(&note->waiter, waiter);
@@ -383,14 +509,14 @@ void sf_view_set_waiter(SfViewHandle *handle, uint64_t waiter)
 
 uint64_t sf_view_waiter(const SfViewHandle *handle)
 {
-    const SfKeepNote *note = sf_keep_note(keep_of(handle->view), handle->id);
+    const SfKeepNote *note = sf_keep_note(sf_view_keep(handle->view), handle->id);
 
     return note ? atomic_load(&note->waiter) : 0;
 }
 
 int sf_view_write(SfViewHandle *handle, const char *data, size_t len, SfViewRequest request)
 {
-    SfKeepNote *note = sf_keep_note(keep_of(handle->view), handle->id);
+    SfKeepNote *note = sf_keep_note(sf_view_keep(handle->view), handle->id);
     ssize_t n;
 
     if (handle->events_fd < 0 || !note)

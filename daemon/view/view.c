@@ -118,6 +118,11 @@ SfContainer *sf_view_container(const SfView *view)
     return view->container;
 }
 
+int sf_view_reader_cpu(const SfView *view, pid_t tid, unsigned *ret_cpu)
+{
+    return sf_thread_cpu(sf_container_host(view->container), tid, ret_cpu);
+}
+
 bool sf_view_place(const SfView *view, uint64_t inode, Place *ret_place)
 {
     *ret_place = (Place){0};
@@ -165,6 +170,7 @@ void sf_view_fill_stat(const SfView *view, unsigned index, struct stat *ret_stat
         .st_ctim = view->made,
         .st_blksize = 65536, /* what stdio reads at once: most texts in one request */
     };
+    sf_pages_stat(view, index, ret_stat);
 }
 
 int sf_view_lookup(SfView *view, uint64_t parent, const char *name, struct stat *ret_stat,

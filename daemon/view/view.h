@@ -38,6 +38,9 @@ int sf_view_new(SfContainer *container, SfView **ret_view) SF_WARN_UNUSED;
 SfView *sf_view_ref(SfView *view);
 SfView *sf_view_unref(SfView *view);
 SfContainer *sf_view_container(const SfView *view); /* borrowed */
+/* The CPU that a thread of the host runs on or ran on last: where its answer is wanted. Negative
+ * errno. */
+int sf_view_reader_cpu(const SfView *view, pid_t tid, unsigned *ret_cpu) SF_WARN_UNUSED;
 
 /* *ret_constant: the answer holds for as long as the view does; else for now. */
 int sf_view_lookup(SfView *view, uint64_t parent, const char *name, struct stat *ret_stat,
@@ -54,10 +57,48 @@ typedef struct SfViewHandle SfViewHandle;
  * may come twice, when a process died before or just after it had answered: it then has the same
  * effect once. */
 typedef uint64_t SfViewRequest;
-/* Renders. -EACCES for writing where the provider takes nothing, -EISDIR, -ENFILE, or what the
- * provider says. The caller releases. */
+/* What the kernel's page cache is to do for an open file, whose rule is: a text that a reader may
+ * still read is never changed under it. One open file at a time can have its text in the pages that
+ * all opens of a file share; any other that is open at the same time has a text of its own. */
+typedef struct SfViewOpened {
+    SfViewHandle *handle; /* the caller releases */
+    bool store;           /* the text is to be stored in the pages, and reads come from there */
+    SfSlice text;         /* the handle's; borrowed until the next call */
+    bool ask;             /* the kernel shall ask for the attributes before the next open */
+    bool grow;            /* its idea of the file's size shall not be below the text's */
+} SfViewOpened;
+
+/* Renders. tid: who opens; 0: not known. -EACCES for writing where the provider takes nothing,
+ * -EISDIR, -ENFILE, or what the provider says. */
+int sf_view_open_shared(SfView *view, uint64_t inode, int flags, pid_t tid, SfViewRequest request,
+                        SfViewOpened *ret_opened) SF_WARN_UNUSED;
+/* The same without the page cache. The caller releases. */
 int sf_view_open(SfView *view, uint64_t inode, int flags, SfViewRequest request,
                  SfViewHandle **ret_handle) SF_WARN_UNUSED;
+/* From now on files may share pages: the connection drops them when a time or a size changes. Kept:
+ * a connection that was made before cannot do so. */
+void sf_view_share(SfView *view);
+bool sf_view_shares(const SfView *view);
+/* The handle's text is in the pages. */
+bool sf_view_is_shared(const SfViewHandle *handle);
+uint64_t sf_view_handle_inode(const SfViewHandle *handle);
+/* How long an open file's text stands in the pages before its reader is looked at. */
+#define SF_VIEW_SHARED_MSEC 10
+/* After that time: true when the file is still open, and the kernel must be told that its
+ * attributes may have changed. It then asks for them before it reads from pages again. */
+bool sf_view_expire(SfView *view, uint64_t inode) SF_WARN_UNUSED;
+typedef enum SfViewAsked {
+    SF_ASKED_PLAIN, /* nothing is to be done */
+    SF_ASKED_LATER, /* sf_view_expire() is due after SF_VIEW_SHARED_MSEC */
+    SF_ASKED_STILL, /* the kernel shall ask again before the next read */
+} SfViewAsked;
+/* The kernel asks for attributes: a thread that comes back to the beginning of such a file gets a
+ * new text, and attributes that make the kernel drop the pages; who is in the middle of one goes on
+ * with it. */
+SfViewAsked sf_view_ask(SfView *view, uint64_t inode, pid_t tid, SfViewRequest request);
+/* The kernel is given attributes that it did not ask for because of sf_view_expire(): true when
+ * that is due again after SF_VIEW_SHARED_MSEC. */
+bool sf_view_told(SfView *view, uint64_t inode);
 /* At most size bytes at offset, empty at the end: a slice borrowed until the handle's next read. A
  * reader that comes back to offset 0 gets a new text, as from procfs (fs/seq_file.c): top(1) keeps
  * its files open and rewinds. Not so for the kernel filling its page cache (for_cache), which
@@ -65,6 +106,8 @@ int sf_view_open(SfView *view, uint64_t inode, int flags, SfViewRequest request,
 int sf_view_read(SfView *view, SfViewHandle *handle, uint64_t offset, size_t size, bool for_cache,
                  SfViewRequest request, SfSlice *ret_slice) SF_WARN_UNUSED;
 void sf_view_release(SfView *view, SfViewHandle *handle);
+/* The same for a handle that the opener never got to know. */
+void sf_view_abandon(SfViewHandle *handle);
 /* What the kernel knows a handle by, the same for every process; never 0. */
 uint64_t sf_view_handle_id(const SfViewHandle *handle);
 /* The view's handle of that ID, or NULL. */
@@ -77,13 +120,17 @@ void sf_view_forget_earlier(SfView *view, const SfViewHandle *handle);
 #define SF_KEEP_KIND_FILE 2u
 #define SF_KEEP_KIND_DIRECTORY 3u
 #define SF_KEEP_KIND_NAME 4u
+#define SF_KEEP_KIND_PAGES 5u   /* the text in a file's pages */
+#define SF_KEEP_KIND_SHARING 6u /* see sf_view_share() */
+/* Whether sf_view_adopt() takes such an entry. */
+bool sf_view_keeps(uint64_t kind);
 /* Takes up the number of a path below a provider's directory, of all views; before any view is
  * made.
  */
 void sf_view_adopt_name(SfKeep *keep, uint64_t id);
-/* Takes up an open file that a former process kept for the view's container. events_fd: the
- * kernel's file that it had been opened for, taken over; -1. False when the view has no such file
- * any more: the entry is then removed. */
+/* Takes up what a former process kept for the view's container: an open file most often. events_fd:
+ * the kernel's file that it had been opened for, taken over; -1. False when the view has no such
+ * file any more: the entry is then removed. */
 bool sf_view_adopt(SfView *view, uint64_t id, int events_fd);
 /* Calls each(handle, data) for all open files; nobody else may use the view meanwhile. */
 void sf_view_each_handle(SfView *view, void (*each)(SfViewHandle *handle, void *data), void *data);

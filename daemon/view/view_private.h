@@ -20,12 +20,34 @@ typedef struct FileStats {
     _Atomic uint64_t latency[SF_VIEW_LATENCY_CLASSES];
 } FileStats;
 
+#define SIZE_UNKNOWN UINT64_MAX
+
+/* What the page cache has of a file. Protected by the view's lock. */
+typedef struct Pages {
+    SfViewHandle *shared; /* whose text it is; owned; NULL: never was any */
+    bool open;            /* shared is */
+    unsigned others;      /* open files with texts of their own */
+    uint64_t size;        /* the kernel's idea of it is not above this; SIZE_UNKNOWN */
+    /* A smaller size that attributes show, and the last thread that got them: when that thread asks
+     * for something else, it has taken them in. 0: none. */
+    uint64_t offered;
+    pid_t offered_to;
+    uint64_t changes; /* texts the pages had under one open file: nanoseconds added to the time */
+    bool stale;       /* the kernel was told to ask before it reads on */
+    /* A text was made for a reader that came back, and the kernel has not asked for any of it yet:
+     * what it had before stands in `former`. */
+    bool renewed;
+    SfText former;      /* owned */
+    uint64_t made_nsec; /* monotonic */
+} Pages;
+
 typedef struct Node {
     bool present;
     bool host_directory; /* a provider answers for it: what is below is the host's, masked */
     mode_t mode;
     _Atomic uint64_t size;    /* what stat(2) says of a text: see sf_view_size_for() */
     FileStats *_Atomic stats; /* made at the first open; owned */
+    Pages *pages;             /* the same, protected by the view's lock */
 } Node;
 
 struct SfView {
@@ -36,6 +58,8 @@ struct SfView {
     GQueue open_files; /* SfViewHandle.link: a connection may end before its files are released */
     uint64_t handle_bytes;
     bool ended;           /* see sf_view_end(); protected by lock */
+    uint64_t sharing_id;  /* of the keep's entry that says that files share pages; 0: they do not */
+    bool resumed;         /* another process has served the kernel before */
     unsigned event_count; /* open files that can be written to; protected by lock */
     unsigned node_count;
     Node nodes[]; /* by index in the shared tree */
@@ -64,6 +88,56 @@ int sf_view_lookup_below(SfView *view, const Place *parent, const char *name, st
 int sf_view_list(SfView *view, const Place *place, SfText *text) SF_WARN_UNUSED;
 /* The text of a file below a provider's directory. */
 int sf_view_render_below(SfView *view, const SfHostNode *below, SfText *text) SF_WARN_UNUSED;
+
+struct SfViewHandle {
+    GList link; /* in SfView.open_files */
+    SfView *view;
+    uint64_t id; /* of the keep's entry, which has the text */
+    Place place;
+    bool directory;
+    bool shared;   /* it is a Pages.shared */
+    size_t len;    /* of the text */
+    int events_fd; /* owned; -1: not opened for writing */
+};
+
+/* SfKeepNote.flags of a file: its open flags, and these. */
+#define FLAG_BEGUN (UINT64_C(1) << 32) /* somebody has read from the beginning */
+#define FLAG_OPEN (UINT64_C(1) << 33)  /* of a text in pages: its file is open */
+
+SfKeep *sf_view_keep(const SfView *view);
+uint64_t sf_view_nsec(void); /* monotonic */
+SfViewHandle *sf_view_new_handle(SfView *view, uint64_t id, const Place *place, size_t len);
+/* forget: the entry goes too. */
+void sf_view_free_handle(SfViewHandle *handle, bool forget);
+/* Among the open files; false when the view has too many. */
+bool sf_view_add_handle(SfView *view, SfViewHandle *handle) SF_WARN_UNUSED;
+/* The text of a place. */
+int sf_view_render(SfView *view, const Place *place, SfText *text) SF_WARN_UNUSED;
+
+/* What pages.c does for a file that is opened, read or closed. */
+/* Whether the pages are free for one that is about to be opened: then they are its own. Counts it
+ * among the others if not. */
+bool sf_pages_claim(SfView *view, const Place *place, bool share, pid_t tid);
+void sf_pages_unclaim(SfView *view, const Place *place, bool shared);
+/* Whether a text of that length can be stored; if not, the claim is exchanged for one of the
+ * others. */
+bool sf_pages_fit(SfView *view, const Place *place, size_t len);
+/* Puts the text there; on error the claim is given up. */
+int sf_pages_fill(SfView *view, const Place *place, const SfText *text, int flags,
+                  SfViewRequest request, SfViewOpened *ret_opened) SF_WARN_UNUSED;
+/* Says what the kernel must be told of a file that is opened with a text of its own. */
+void sf_pages_bypass(SfView *view, const Place *place, size_t len, SfViewOpened *opened);
+/* unknown: whether the kernel has stored the text. */
+void sf_pages_close(SfViewHandle *handle, bool unknown);
+/* The file in whose pages a read of the cache's through another one ends up; NULL: there is none.
+ */
+SfViewHandle *sf_pages_owner(SfView *view, const Place *place);
+/* Pages are being filled: what is shown now stands. */
+void sf_pages_settle(SfViewHandle *handle);
+bool sf_pages_adopt(SfView *view, uint64_t id);
+void sf_pages_free(Pages *pages, bool forget);
+/* Size and time as they are to be shown, where the pages know better. */
+void sf_pages_stat(const SfView *view, unsigned node, struct stat *stat);
 
 /* With the view: what is open stays kept, but for a view that has ended. */
 void sf_view_free_handles(SfView *view);

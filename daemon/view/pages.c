@@ -1,0 +1,451 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the kernel's page cache has of a file, which all opens of it share.
+ *
+ * One open file at a time has its text there, and only if no other is open: then nobody can be
+ * reading from the pages, nor be waiting for us with one of them locked, when they are written. Who
+ * opens it meanwhile has every read asked for.
+ *
+ * Where the text ends is the kernel's idea of the file's size. Storing makes it larger and never
+ * smaller, so a text is stored only where that idea cannot be larger. It gets smaller in a thread
+ * that takes in attributes; such an answer can be dropped by the kernel, when it was told meanwhile
+ * that attributes may have changed. So a smaller size is counted on only when a thread comes with
+ * another question that got it as the answer to the one before: an open asks for attributes first
+ * (default_permissions).
+ *
+ * Reads from pages are not seen here. So that a reader which keeps its file open and comes back to
+ * the beginning (top, vmstat) sees new values, the kernel is told after a moment that the file's
+ * attributes may have changed, which waits for nobody. It then asks for them before the next read,
+ * in the name of the thread that reads; where that one reads from says whether it began anew. The
+ * answer with another time or size makes the kernel drop the pages, in that thread
+ * (AUTO_INVAL_DATA). It, too, can be dropped: the new text stands only once pages are asked for,
+ * and the former one comes back where somebody goes on reading instead.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+
+#include "daemon/view/view_private.h"
+#include "lib/base/fd.h"
+
+/* Where nobody can say from where a thread reads, a text this old is made anew. */
+#define UNSEEN_NSEC (UINT64_C(1000) * 1000 * 1000)
+
+static Pages *pages_of(SfView *view, const Place *place)
+{
+    return place->below ? NULL : view->nodes[place->node].pages;
+}
+
+/* The thread has taken in what it was offered. */
+static void accept(Pages *pages, pid_t tid)
+{
+    if (pages->offered > 0 && tid != 0 && pages->offered_to == tid) {
+        pages->size = MIN(pages->size, pages->offered);
+        pages->offered = 0;
+    }
+}
+
+bool sf_pages_claim(SfView *view, const Place *place, bool share, pid_t tid)
+{
+    bool shared = false;
+
+    if (place->below)
+        return false;
+    Node *node = &view->nodes[place->node];
+    (void)pthread_mutex_lock(&view->lock);
+    if (!node->pages) {
+        node->pages = g_new0(Pages, 1);
+        node->pages->size = view->resumed || !sf_view_shares(view) ? SIZE_UNKNOWN : 0;
+    }
+    accept(node->pages, tid);
+    shared = share && !node->pages->open && node->pages->others == 0;
+    node->pages->open |= shared;
+    node->pages->others += !shared;
+    (void)pthread_mutex_unlock(&view->lock);
+    return shared;
+}
+
+bool sf_pages_fit(SfView *view, const Place *place, size_t len)
+{
+    Pages *pages = pages_of(view, place);
+
+    (void)pthread_mutex_lock(&view->lock);
+    bool fits = len >= pages->size;
+    if (!fits) {
+        pages->open = false;
+        pages->others++;
+    }
+    (void)pthread_mutex_unlock(&view->lock);
+    return fits;
+}
+
+/* A size that is offered while a text of another length stands in the pages would be wrong; so
+ * would be a larger one. */
+void sf_pages_bypass(SfView *view, const Place *place, size_t len, SfViewOpened *opened)
+{
+    Pages *pages = pages_of(view, place);
+
+    if (!pages || !sf_view_shares(view))
+        return;
+    (void)pthread_mutex_lock(&view->lock);
+    if (!pages->open && len > pages->size) {
+        opened->grow = true;
+        opened->text = sf_keep_text(sf_view_keep(view), opened->handle->id);
+        pages->size = len;
+        pages->offered = 0;
+    } else if (!pages->open && pages->others == 1 && len > 0 && len < pages->size) {
+        opened->ask = true;
+        pages->offered = len;
+        pages->offered_to = 0;
+    }
+    (void)pthread_mutex_unlock(&view->lock);
+}
+
+/* Nobody can ask for it any more. */
+static void drop_text(SfView *view, Pages *pages)
+{
+    sf_text_clear(&pages->former);
+    if (pages->shared && sf_keep_text(sf_view_keep(view), pages->shared->id).len > 0 &&
+        sf_keep_put(sf_view_keep(view), pages->shared->id, "", 0) < 0)
+        g_debug("a text is kept for nobody"); /* an empty one needs no memory */
+}
+
+void sf_pages_unclaim(SfView *view, const Place *place, bool shared)
+{
+    Pages *pages = pages_of(view, place);
+
+    if (!pages)
+        return;
+    (void)pthread_mutex_lock(&view->lock);
+    if (shared)
+        pages->open = false;
+    else
+        pages->others--;
+    if (!pages->open && pages->others == 0)
+        drop_text(view, pages);
+    (void)pthread_mutex_unlock(&view->lock);
+}
+
+/* The entry in the keep says that the file is open only when all else of it is there. */
+static int write_entry(SfView *view, const Place *place, const SfText *text, int flags,
+                       SfViewRequest request, Pages *pages)
+{
+    SfKeep *keep = sf_view_keep(view);
+    SfKeepNew entry = {.owner = sf_container_number(view->container),
+                       .kind = SF_KEEP_KIND_PAGES,
+                       .place = sf_tree()->nodes[place->node].inode,
+                       .flags = (uint32_t)flags | FLAG_OPEN,
+                       .opened_by = request};
+    uint64_t id;
+
+    if (!pages->shared) {
+        int r = sf_keep_add(keep, &entry, text->data, text->len, &id);
+        if (r < 0)
+            return r;
+        pages->shared = sf_view_new_handle(view, id, place, text->len);
+        pages->shared->shared = true;
+        return 0;
+    }
+    SfKeepNote *note = sf_keep_note(keep, pages->shared->id);
+    int r = note ? sf_keep_put(keep, pages->shared->id, text->data, text->len) : -ENOENT;
+    if (r < 0)
+        return r;
+    atomic_store(&note->opened_by, request);
+    atomic_store(&note->asked_by, 0);
+    atomic_store(&note->flags, entry.flags);
+    pages->shared->len = text->len;
+    return 0;
+}
+
+static void mark_closed(const SfViewHandle *handle)
+{
+    SfKeepNote *note = sf_keep_note(sf_view_keep(handle->view), handle->id);
+
+    if (note)
+        atomic_store(&note->flags, 0);
+}
+
+int sf_pages_fill(SfView *view, const Place *place, const SfText *text, int flags,
+                  SfViewRequest request, SfViewOpened *ret_opened)
+{
+    Pages *pages = pages_of(view, place);
+
+    int r = write_entry(view, place, text, flags, request, pages);
+    if (r >= 0 && !sf_view_add_handle(view, pages->shared)) {
+        mark_closed(pages->shared);
+        r = -ENFILE;
+    }
+    if (r < 0) {
+        sf_pages_unclaim(view, place, true);
+        return r == -ENOSPC ? -ENFILE : r;
+    }
+    (void)pthread_mutex_lock(&view->lock);
+    *ret_opened = (SfViewOpened){.handle = pages->shared,
+                                 .store = true,
+                                 .text = sf_keep_text(sf_view_keep(view), pages->shared->id)};
+    pages->size = text->len;
+    pages->offered = 0;
+    pages->stale = pages->renewed = false;
+    pages->made_nsec = sf_view_nsec();
+    (void)pthread_mutex_unlock(&view->lock);
+    return 0;
+}
+
+void sf_pages_close(SfViewHandle *handle, bool unknown)
+{
+    SfView *view = handle->view;
+    Pages *pages = view->nodes[handle->place.node].pages;
+
+    mark_closed(handle);
+    (void)pthread_mutex_lock(&view->lock);
+    if (unknown)
+        pages->size = SIZE_UNKNOWN;
+    else if (pages->renewed)
+        pages->size = MAX(pages->size, pages->former.len);
+    pages->stale = pages->renewed = pages->open = false;
+    if (pages->others == 0)
+        drop_text(view, pages);
+    (void)pthread_mutex_unlock(&view->lock);
+}
+
+SfViewHandle *sf_pages_owner(SfView *view, const Place *place)
+{
+    Pages *pages = pages_of(view, place);
+    SfViewHandle *owner = NULL;
+
+    if (!pages)
+        return NULL;
+    (void)pthread_mutex_lock(&view->lock);
+    if (pages->shared && sf_keep_text(sf_view_keep(view), pages->shared->id).len > 0)
+        owner = pages->shared;
+    (void)pthread_mutex_unlock(&view->lock);
+    return owner;
+}
+
+void sf_pages_settle(SfViewHandle *handle)
+{
+    SfView *view = handle->view;
+    Pages *pages = view->nodes[handle->place.node].pages;
+
+    (void)pthread_mutex_lock(&view->lock);
+    pages->renewed = false;
+    sf_text_reset(&pages->former);
+    (void)pthread_mutex_unlock(&view->lock);
+}
+
+bool sf_view_expire(SfView *view, uint64_t inode)
+{
+    Place place;
+    bool expired = false;
+
+    if (!sf_view_place(view, inode, &place))
+        return false;
+    Pages *pages = pages_of(view, &place);
+    if (!pages)
+        return false;
+    (void)pthread_mutex_lock(&view->lock);
+    /* Not while an answer is on its way that must be taken in. */
+    expired = pages->open && pages->shared && !pages->stale && !pages->renewed;
+    pages->stale |= expired;
+    (void)pthread_mutex_unlock(&view->lock);
+    return expired;
+}
+
+bool sf_view_told(SfView *view, uint64_t inode)
+{
+    Place place;
+    bool told;
+
+    Pages *pages = sf_view_place(view, inode, &place) ? pages_of(view, &place) : NULL;
+    if (!pages)
+        return false;
+    (void)pthread_mutex_lock(&view->lock);
+    told = pages->open && pages->stale;
+    pages->stale = false;
+    (void)pthread_mutex_unlock(&view->lock);
+    return told;
+}
+
+/* Exchanges the text that the pages are to show. */
+static int show(Pages *pages, const char *text, size_t len, uint64_t changes)
+{
+    SfViewHandle *handle = pages->shared;
+    SfView *view = handle->view;
+    SfKeep *keep = sf_view_keep(view);
+    SfKeepNote *note = sf_keep_note(keep, handle->id);
+
+    int r = note ? sf_keep_put(keep, handle->id, text, len) : -EBADF;
+    if (r < 0)
+        return r;
+    atomic_store(&note->waiter, changes); /* nobody waits on such a file */
+    (void)pthread_mutex_lock(&view->lock);
+    view->handle_bytes += len - handle->len;
+    handle->len = len;
+    pages->size = len;
+    pages->changes = changes;
+    pages->made_nsec = sf_view_nsec();
+    (void)pthread_mutex_unlock(&view->lock);
+    return 0;
+}
+
+/* A new text for a reader that began anew. */
+static int renew(SfView *view, const Place *place, Pages *pages, SfViewRequest request)
+{
+    SF_CLEANUP_TEXT SfText text = SF_TEXT_INIT;
+    SfKeepNote *note = sf_keep_note(sf_view_keep(view), pages->shared->id);
+    SfSlice now = sf_keep_text(sf_view_keep(view), pages->shared->id);
+
+    int r = note ? sf_view_render(view, place, &text) : -EBADF;
+    if (r < 0)
+        return r;
+    sf_text_reset(&pages->former);
+    sf_text_slice(&pages->former, now);
+    if (pages->former.error)
+        return pages->former.error;
+    atomic_store(&note->asked_by, request);
+    r = show(pages, text.data, text.len, pages->changes + 1);
+    pages->renewed = r >= 0;
+    return r;
+}
+
+/* The kernel has dropped the answer that showed the new text. */
+static void take_back(Pages *pages)
+{
+    if (pages->former.len > 0 &&
+        show(pages, pages->former.data, pages->former.len, pages->changes - 1) == 0)
+        sf_pages_settle(pages->shared);
+}
+
+typedef enum Reading {
+    READING_NOT,    /* it looks at attributes only, or that cannot be seen */
+    READING_BEGINS, /* from the beginning */
+    READING_ON,     /* from the middle or the end */
+} Reading;
+
+static Reading reading(SfView *view, const Pages *pages, pid_t tid)
+{
+    uint64_t offset;
+
+    int r = sf_thread_read_offset(sf_container_host(view->container), tid, &offset);
+    if (r == -EAGAIN && sf_view_nsec() - pages->made_nsec > UNSEEN_NSEC)
+        return READING_BEGINS;
+    if (r < 0)
+        return READING_NOT;
+    return offset == 0 ? READING_BEGINS : READING_ON;
+}
+
+SfViewAsked sf_view_ask(SfView *view, uint64_t inode, pid_t tid, SfViewRequest request)
+{
+    Place place;
+    bool stale, renewed;
+
+    Pages *pages = sf_view_place(view, inode, &place) ? pages_of(view, &place) : NULL;
+    if (!pages)
+        return SF_ASKED_PLAIN;
+    (void)pthread_mutex_lock(&view->lock);
+    pages->offered_to = tid;
+    stale = pages->open && pages->stale;
+    renewed = pages->open && pages->renewed;
+    (void)pthread_mutex_unlock(&view->lock);
+    if (!stale && !renewed)
+        return SF_ASKED_PLAIN;
+    const SfKeepNote *note = sf_keep_note(sf_view_keep(view), pages->shared->id);
+    Reading how = reading(view, pages, tid);
+    /* Made by a process that died, for this very question. */
+    if (request != 0 && note && atomic_load(&note->asked_by) == request)
+        how = READING_NOT;
+    if (how == READING_ON && renewed)
+        take_back(pages);
+    if (how == READING_ON)
+        return SF_ASKED_STILL;
+    if (how == READING_BEGINS && !renewed && renew(view, &place, pages, request) < 0)
+        return SF_ASKED_STILL;
+    (void)pthread_mutex_lock(&view->lock);
+    pages->stale = false;
+    (void)pthread_mutex_unlock(&view->lock);
+    return SF_ASKED_LATER;
+}
+
+void sf_view_share(SfView *view)
+{
+    SfKeepNew entry = {.owner = sf_container_number(view->container), .kind = SF_KEEP_KIND_SHARING};
+
+    if (view->sharing_id == 0 && (!sf_view_keep(view) || sf_keep_add(sf_view_keep(view), &entry, "",
+                                                                     0, &view->sharing_id) < 0))
+        view->sharing_id = 0; /* every read is asked for */
+}
+
+bool sf_view_shares(const SfView *view)
+{
+    return view->sharing_id != 0;
+}
+
+bool sf_view_is_shared(const SfViewHandle *handle)
+{
+    return handle->shared;
+}
+
+uint64_t sf_view_handle_inode(const SfViewHandle *handle)
+{
+    return handle->place.below ? SF_VIEW_BELOW + handle->place.below->number
+                               : sf_tree()->nodes[handle->place.node].inode;
+}
+
+bool sf_pages_adopt(SfView *view, uint64_t id)
+{
+    const SfKeepNote *note = sf_keep_note(sf_view_keep(view), id);
+    Place place;
+
+    if (!note || !(atomic_load(&note->flags) & FLAG_OPEN) ||
+        !sf_view_place(view, atomic_load(&note->place), &place) ||
+        !sf_pages_claim(view, &place, true, 0)) {
+        sf_keep_remove(sf_view_keep(view), id);
+        return false;
+    }
+    Pages *pages = pages_of(view, &place);
+    size_t len = sf_keep_text(sf_view_keep(view), id).len;
+    pages->shared = sf_view_new_handle(view, id, &place, len);
+    pages->shared->shared = true;
+    pages->size = len;
+    pages->changes = atomic_load(&note->waiter);
+    pages->made_nsec = sf_view_nsec();
+    pages->stale = true; /* whether the kernel was told is not known: it may ask at any time */
+    if (sf_view_add_handle(view, pages->shared))
+        return true;
+    mark_closed(pages->shared);
+    sf_pages_unclaim(view, &place, true);
+    return false;
+}
+
+void sf_pages_free(Pages *pages, bool forget)
+{
+    if (!pages)
+        return;
+    if (pages->shared)
+        sf_view_free_handle(pages->shared, forget);
+    sf_text_clear(&pages->former);
+    g_free(pages);
+}
+
+void sf_pages_stat(const SfView *view, unsigned node, struct stat *stat)
+{
+    SfView *locked = (SfView *)view;
+    const Pages *pages;
+
+    (void)pthread_mutex_lock(&locked->lock);
+    pages = view->nodes[node].pages;
+    if (sf_view_shares(view) && S_ISREG(stat->st_mode) && (pages || !view->resumed))
+        stat->st_size = pages && pages->offered > 0            ? (off_t)pages->offered
+                        : pages && pages->size == SIZE_UNKNOWN ? stat->st_size
+                        : pages                                ? (off_t)pages->size
+                                                               : 0;
+    if (pages) {
+        stat->st_mtim.tv_sec += (time_t)(pages->changes / 1000000000);
+        stat->st_mtim.tv_nsec += (long)(pages->changes % 1000000000);
+        if (stat->st_mtim.tv_nsec >= 1000000000) {
+            stat->st_mtim.tv_nsec -= 1000000000;
+            stat->st_mtim.tv_sec++;
+        }
+    }
+    (void)pthread_mutex_unlock(&locked->lock);
+}
