@@ -24,3 +24,5 @@ unsigned sf_lanes_of_cpu(const SfLanes *lanes, unsigned cpu);
 /* Binds a thread to the lane's CPUs. Negative errno: it then runs anywhere, which is only slower.
  */
 int sf_lanes_bind(const SfLanes *lanes, unsigned lane, pthread_t thread);
+/* Has the calling thread run soon after it is woken. Negative errno: it is as others are. */
+int sf_lanes_set_slice(void);

@@ -266,6 +266,7 @@ static void *run_worker(void *data)
     Worker *worker = data;
     SfServer *server = worker->server;
 
+    (void)sf_lanes_set_slice(); /* slower beside busy threads if not */
     for (;;) {
         struct epoll_event event;
         /* One at a time: a second one would wait behind the first although another thread is free.
