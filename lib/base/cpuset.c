@@ -39,8 +39,11 @@ unsigned sf_cpuset_count(const SfCpuSet *set)
 {
     unsigned count = 0;
 
-    for (unsigned i = 0; i < WORDS; i++)
-        count += (unsigned)__builtin_popcountll(set->bits[i]);
+    for (unsigned i = 0; i < WORDS; i++) {
+        if (set->bits[i]) /* most are empty, and counting is a call where the CPU has no such
+                             instruction for sure */
+            count += (unsigned)__builtin_popcountll(set->bits[i]);
+    }
     return count;
 }
 
@@ -69,7 +72,7 @@ void sf_cpuset_subtract(SfCpuSet *set, const SfCpuSet *other)
 void sf_cpuset_keep_lowest(SfCpuSet *set, unsigned n)
 {
     for (unsigned i = 0; i < WORDS; i++) {
-        unsigned here = (unsigned)__builtin_popcountll(set->bits[i]);
+        unsigned here = set->bits[i] ? (unsigned)__builtin_popcountll(set->bits[i]) : 0;
 
         if (here <= n) {
             n -= here;

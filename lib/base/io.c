@@ -59,6 +59,29 @@ int sf_read_fd(int fd, char *buffer, size_t size, size_t *ret_len)
     return 0;
 }
 
+int sf_read_record_fd(int fd, char *buffer, size_t size, size_t *ret_len)
+{
+    if (size == 0)
+        return -EFBIG;
+    ssize_t n = read_once(fd, buffer, size, 0);
+    if (n < 0)
+        return (int)n;
+    if ((size_t)n == size)
+        return -EFBIG;
+    buffer[n] = '\0';
+    *ret_len = (size_t)n;
+    return 0;
+}
+
+int sf_read_record_at(int dir_fd, const char *path, char *buffer, size_t size, size_t *ret_len)
+{
+    SF_CLEANUP_FD int fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        return -errno;
+    return sf_read_record_fd(fd, buffer, size, ret_len);
+}
+
 int sf_read_at(int dir_fd, const char *path, char *buffer, size_t size, size_t *ret_len)
 {
     SF_CLEANUP_FD int fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC);
@@ -66,6 +89,54 @@ int sf_read_at(int dir_fd, const char *path, char *buffer, size_t size, size_t *
     if (fd < 0)
         return -errno;
     return sf_read_fd(fd, buffer, size, ret_len);
+}
+
+int sf_read_text_fd(int fd, bool one_record, SfText *text)
+{
+    sf_text_reset(text);
+    for (;;) {
+        /* All the room there is, the NUL's aside, and twice as much when it is used up. */
+        size_t room = text->capacity > text->len ? text->capacity - text->len - 1 : 0;
+        if (room == 0) {
+            if (text->len >= SF_TEXT_MAX)
+                return -EFBIG;
+            room = text->len > 0 ? text->len : FIRST_SIZE;
+            if (room > SF_TEXT_MAX - text->len)
+                room = SF_TEXT_MAX - text->len;
+            if (!sf_text_room(text, room))
+                return text->error;
+            room = text->capacity - text->len - 1;
+        }
+        if (room > SF_TEXT_MAX + 1 - text->len)
+            room = SF_TEXT_MAX + 1 - text->len; /* one byte past it tells "too large" */
+        ssize_t n = read_once(fd, text->data + text->len, room, (off_t)text->len);
+        if (n < 0)
+            return (int)n;
+        if ((size_t)n + text->len > SF_TEXT_MAX)
+            return -EFBIG;
+        sf_text_added(text, (size_t)n);
+        if (n == 0 || (one_record && (size_t)n < room))
+            return 0;
+        /* A record that did not fit is only whole from its beginning: the rest may be of another
+         * instant. */
+        if (one_record) {
+            size_t capacity = text->capacity;
+            if (capacity > SF_TEXT_MAX)
+                return -EFBIG;
+            sf_text_reset(text);
+            if (!sf_text_room(text, capacity))
+                return text->error;
+        }
+    }
+}
+
+int sf_read_text_at(int dir_fd, const char *path, bool one_record, SfText *text)
+{
+    SF_CLEANUP_FD int fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        return -errno;
+    return sf_read_text_fd(fd, one_record, text);
 }
 
 /* Grows *data so that it holds more than `len` bytes and a NUL, never more than max_bytes + 1. */

@@ -16,20 +16,6 @@ SfSlice sf_slice_str(const char *text)
     return sf_slice(text, strlen(text));
 }
 
-bool sf_slice_eq(SfSlice slice, const char *text)
-{
-    size_t len = strlen(text);
-
-    return slice.len == len && (len == 0 || memcmp(slice.data, text, len) == 0);
-}
-
-bool sf_slice_starts(SfSlice slice, const char *prefix)
-{
-    size_t len = strlen(prefix);
-
-    return slice.len >= len && (len == 0 || memcmp(slice.data, prefix, len) == 0);
-}
-
 /* Moves the first n bytes off *rest. NULL + 0 is undefined in C: an empty slice stays. */
 static void slice_drop(SfSlice *rest, size_t n)
 {

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "lib/base/fd.h"
 
@@ -29,8 +30,19 @@ static inline SfSlice sf_slice(const char *data, size_t len)
 
 /* Slice of a NUL-terminated string. */
 SfSlice sf_slice_str(const char *text);
-bool sf_slice_eq(SfSlice slice, const char *text);
-bool sf_slice_starts(SfSlice slice, const char *prefix);
+/* Inline: the length of a literal is then a constant. */
+static inline bool sf_slice_eq(SfSlice slice, const char *text)
+{
+    size_t len = strlen(text);
+
+    return slice.len == len && (len == 0 || memcmp(slice.data, text, len) == 0);
+}
+static inline bool sf_slice_starts(SfSlice slice, const char *prefix)
+{
+    size_t len = strlen(prefix);
+
+    return slice.len >= len && (len == 0 || memcmp(slice.data, prefix, len) == 0);
+}
 
 /* Takes the next line (without its '\n') off *rest; false when nothing is left. A last line without
  * '\n' counts. */

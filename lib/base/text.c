@@ -55,7 +55,18 @@ static bool text_reserve(SfText *text, size_t len)
     return true;
 }
 
-void sf_text_append(SfText *text, const char *data, size_t len)
+char *sf_text_room(SfText *text, size_t len)
+{
+    return text_reserve(text, len) ? text->data + text->len : NULL;
+}
+
+void sf_text_added(SfText *text, size_t len)
+{
+    text->len += len;
+    text->data[text->len] = '\0';
+}
+
+void sf_text_append_slow(SfText *text, const char *data, size_t len)
 {
     if (len == 0 || !text_reserve(text, len))
         return;
@@ -64,31 +75,46 @@ void sf_text_append(SfText *text, const char *data, size_t len)
     text->data[text->len] = '\0';
 }
 
-void sf_text_puts(SfText *text, const char *string)
-{
-    sf_text_append(text, string, strlen(string));
-}
+#define DIGITS_MAX 20 /* 2^64-1 has 20 */
 
-void sf_text_putc(SfText *text, char c)
+/* Writes the digits before *end and gives where they begin. */
+static char *digits_before(char *end, uint64_t value)
 {
-    sf_text_append(text, &c, 1);
-}
-
-void sf_text_slice(SfText *text, SfSlice slice)
-{
-    sf_text_append(text, slice.data, slice.len);
+    do {
+        *--end = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    return end;
 }
 
 void sf_text_u64(SfText *text, uint64_t value)
 {
-    char digits[20]; /* 2^64-1 has 20 */
-    size_t start = sizeof(digits);
+    char digits[DIGITS_MAX];
+    char *end = digits + sizeof(digits), *start = digits_before(end, value);
 
-    do {
-        digits[--start] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value > 0);
-    sf_text_append(text, digits + start, sizeof(digits) - start);
+    sf_text_append(text, start, (size_t)(end - start));
+}
+
+void sf_text_u64_wide(SfText *text, uint64_t value, unsigned width)
+{
+    char digits[64];
+    char *end = digits + sizeof(digits), *start = digits_before(end, value);
+
+    while (start > digits && (size_t)(end - start) < width)
+        *--start = ' ';
+    sf_text_append(text, start, (size_t)(end - start));
+}
+
+void sf_text_hundredths(SfText *text, uint64_t whole, unsigned hundredths)
+{
+    char digits[DIGITS_MAX + 3];
+    char *end = digits + sizeof(digits), *start = end - 3;
+
+    start[0] = '.';
+    start[1] = (char)('0' + hundredths / 10 % 10);
+    start[2] = (char)('0' + hundredths % 10);
+    start = digits_before(start, whole);
+    sf_text_append(text, start, (size_t)(end - start));
 }
 
 void sf_text_printf(SfText *text, const char *format, ...)

@@ -179,6 +179,61 @@ static void test_write_atomic_errors(void **state)
     assert_int_equal(count_entries(), entries);
 }
 
+/* Every length around the sizes that memory grows by, in one piece and in several. */
+static void test_read_text(void **state)
+{
+    SF_CLEANUP_TEXT SfText text = SF_TEXT_INIT;
+    static const size_t SIZES[] = {0, 1, 4095, 4096, 8190, 8191, 8192, 8193, 100000, 7};
+    char *all = malloc(100001);
+
+    for (size_t i = 0; i < 100000; i++)
+        all[i] = (char)('a' + i % 26);
+    for (size_t i = 0; i < sizeof(SIZES) / sizeof(SIZES[0]); i++) {
+        char kept = all[SIZES[i]];
+        all[SIZES[i]] = '\0';
+        tree_write(&tree, "text", all);
+        for (int one_record = 0; one_record < 2; one_record++) {
+            assert_int_equal(sf_read_text_at(tree_fd, "text", one_record, &text), 0);
+            assert_int_equal(text.len, SIZES[i]);
+            assert_string_equal(text.data, all);
+        }
+        all[SIZES[i]] = kept;
+    }
+    free(all);
+    assert_int_equal(sf_read_text_at(tree_fd, "absent", false, &text), -ENOENT);
+    assert_int_equal(sf_read_text_at(tree_fd, ".", true, &text), -EISDIR);
+}
+
+static void test_read_text_limit(void **state)
+{
+    SF_CLEANUP_TEXT SfText text = SF_TEXT_INIT;
+
+    tree_write(&tree, "huge", "");
+    SF_CLEANUP_FD int fd = openat(tree_fd, "huge", O_RDWR | O_CLOEXEC);
+    for (int one_record = 0; one_record < 2; one_record++) {
+        assert_int_equal(ftruncate(fd, SF_TEXT_MAX), 0);
+        assert_int_equal(sf_read_text_fd(fd, one_record, &text), 0);
+        assert_int_equal(text.len, SF_TEXT_MAX);
+        assert_int_equal(ftruncate(fd, SF_TEXT_MAX + 1), 0);
+        assert_int_equal(sf_read_text_fd(fd, one_record, &text), -EFBIG);
+    }
+}
+
+static void test_read_record(void **state)
+{
+    char buffer[8];
+    size_t len = 99;
+
+    tree_write(&tree, "record", "1234567");
+    assert_int_equal(sf_read_record_at(tree_fd, "record", buffer, 8, &len), 0);
+    assert_int_equal(len, 7);
+    assert_string_equal(buffer, "1234567");
+    assert_int_equal(sf_read_record_at(tree_fd, "record", buffer, 7, &len), -EFBIG);
+    assert_int_equal(sf_read_record_at(tree_fd, "record", buffer, 0, &len), -EFBIG);
+    assert_int_equal(sf_read_record_at(tree_fd, "absent", buffer, 8, &len), -ENOENT);
+    assert_int_equal(len, 7);
+}
+
 static void test_guards(void **state)
 {
     int fd = dup(tree_fd);
@@ -196,10 +251,12 @@ static void test_guards(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_read_bounds),         cmocka_unit_test(test_read_fd_again),
-        cmocka_unit_test(test_read_alloc),          cmocka_unit_test(test_read_proc),
-        cmocka_unit_test(test_read_stream),         cmocka_unit_test(test_write_atomic),
-        cmocka_unit_test(test_write_atomic_errors), cmocka_unit_test(test_guards),
+        cmocka_unit_test(test_read_text),     cmocka_unit_test(test_read_text_limit),
+        cmocka_unit_test(test_read_record),   cmocka_unit_test(test_read_bounds),
+        cmocka_unit_test(test_read_fd_again), cmocka_unit_test(test_read_alloc),
+        cmocka_unit_test(test_read_proc),     cmocka_unit_test(test_read_stream),
+        cmocka_unit_test(test_write_atomic),  cmocka_unit_test(test_write_atomic_errors),
+        cmocka_unit_test(test_guards),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

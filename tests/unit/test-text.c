@@ -120,11 +120,47 @@ static void test_steal(void **state)
     assert_null(sf_text_steal(&text, NULL)); /* frees what was kept */
 }
 
+static void test_numbers(void **state)
+{
+    SF_CLEANUP_TEXT SfText text = SF_TEXT_INIT;
+
+    sf_text_u64_wide(&text, 7, 5);
+    sf_text_u64_wide(&text, 123456, 5);
+    sf_text_u64_wide(&text, 0, 0);
+    sf_text_u64_wide(&text, UINT64_MAX, 21);
+    assert_string_equal(text.data, "    71234560 18446744073709551615");
+    sf_text_reset(&text);
+    sf_text_hundredths(&text, 0, 0);
+    sf_text_putc(&text, ' ');
+    sf_text_hundredths(&text, UINT64_MAX, 7);
+    sf_text_putc(&text, ' ');
+    sf_text_hundredths(&text, 12, 99);
+    assert_string_equal(text.data, "0.00 18446744073709551615.07 12.99");
+}
+
+static void test_room(void **state)
+{
+    SF_CLEANUP_TEXT SfText text = SF_TEXT_INIT;
+
+    sf_text_puts(&text, "ab");
+    char *room = sf_text_room(&text, 5000);
+    assert_non_null(room);
+    assert_int_equal(text.len, 2);
+    memset(room, 'c', 5000);
+    sf_text_added(&text, 3);
+    assert_string_equal(text.data, "abccc");
+    assert_null(sf_text_room(&text, SF_TEXT_MAX));
+    assert_int_equal(text.error, -EFBIG);
+    sf_text_puts(&text, "d"); /* nothing is appended past an error */
+    assert_int_equal(text.len, 5);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_append), cmocka_unit_test(test_growth),
-        cmocka_unit_test(test_limit),  cmocka_unit_test(test_printf_edges),
+        cmocka_unit_test(test_numbers), cmocka_unit_test(test_room),
+        cmocka_unit_test(test_append),  cmocka_unit_test(test_growth),
+        cmocka_unit_test(test_limit),   cmocka_unit_test(test_printf_edges),
         cmocka_unit_test(test_steal),
     };
 
