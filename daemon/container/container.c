@@ -298,44 +298,81 @@ uint64_t sf_container_age_nsec(const SfContainer *container)
     return sf_sub_sat(sf_host_boottime_nsec(container->host), start_nsec);
 }
 
-int sf_container_tasks(SfContainer *container, SfTaskCount *ret_count)
+/* Counts them, and remembers the count. */
+static int count_tasks(SfContainer *container, bool inner_pid, SfTaskCount *ret_count)
+{
+    uint64_t now_nsec = sf_host_boottime_nsec(container->host);
+    SfTaskCount count;
+
+    int r = sf_cgroup_count_tasks(container->task_cgroup, container->host, inner_pid, &count);
+    if (r < 0)
+        return r;
+    uint64_t took_nsec = sf_sub_sat(sf_host_boottime_nsec(container->host), now_nsec);
+    uint64_t keep_nsec =
+        MAX(SF_TASK_COUNT_MAX_AGE_NSEC, sf_mul_sat(took_nsec, SF_TASK_COUNT_COST_SHARE));
+    pthread_mutex_lock(&container->tasks_lock);
+    if (!container->tasks_counted || now_nsec >= container->tasks_at_nsec) {
+        container->tasks = count;
+        container->tasks_at_nsec = now_nsec;
+        container->tasks_until_nsec = sf_add_sat(now_nsec, keep_nsec);
+        container->tasks_counted = true;
+        container->tasks_inner_pid = inner_pid;
+    }
+    pthread_mutex_unlock(&container->tasks_lock);
+    *ret_count = count;
+    return 0;
+}
+
+/* Asked for the first time of this count. */
+static void add_inner_pid(SfContainer *container, SfTaskCount *count)
+{
+    count->highest_inner_pid = sf_task_inner_pid(container->host, count->highest_pid);
+    pthread_mutex_lock(&container->tasks_lock);
+    if (container->tasks.highest_pid == count->highest_pid) {
+        container->tasks.highest_inner_pid = count->highest_inner_pid;
+        container->tasks_inner_pid = true;
+    }
+    pthread_mutex_unlock(&container->tasks_lock);
+}
+
+static int get_tasks(SfContainer *container, bool inner_pid, SfTaskCount *ret_count)
 {
     SfTaskCount count;
-    uint64_t now_nsec = sf_host_boottime_nsec(container->host);
+    bool inner_pid_known = false;
 
     if (container->task_cgroup == NULL)
         return -ENODATA;
+    uint64_t now_nsec = sf_host_boottime_nsec(container->host);
     pthread_mutex_lock(&container->tasks_lock);
     bool fresh = container->tasks_counted && now_nsec < container->tasks_until_nsec;
-    if (fresh)
+    if (fresh) {
         count = container->tasks;
-    pthread_mutex_unlock(&container->tasks_lock);
-
-    if (!fresh) {
-        int r = sf_cgroup_count_tasks(container->task_cgroup, container->host, true, &count);
-        if (r < 0)
-            return r;
-        uint64_t took_nsec = sf_sub_sat(sf_host_boottime_nsec(container->host), now_nsec);
-        uint64_t keep_nsec =
-            MAX(SF_TASK_COUNT_MAX_AGE_NSEC, sf_mul_sat(took_nsec, SF_TASK_COUNT_COST_SHARE));
-        pthread_mutex_lock(&container->tasks_lock);
-        if (!container->tasks_counted || now_nsec >= container->tasks_at_nsec) {
-            container->tasks = count;
-            container->tasks_at_nsec = now_nsec;
-            container->tasks_until_nsec = sf_add_sat(now_nsec, keep_nsec);
-            container->tasks_counted = true;
-        }
-        pthread_mutex_unlock(&container->tasks_lock);
+        inner_pid_known = container->tasks_inner_pid;
     }
+    pthread_mutex_unlock(&container->tasks_lock);
+    if (!fresh)
+        return count_tasks(container, inner_pid, ret_count);
+    if (inner_pid && !inner_pid_known)
+        add_inner_pid(container, &count);
     *ret_count = count;
     return 0;
+}
+
+int sf_container_tasks(SfContainer *container, SfTaskCount *ret_count)
+{
+    return get_tasks(container, true, ret_count);
+}
+
+int sf_container_task_states(SfContainer *container, SfTaskCount *ret_count)
+{
+    return get_tasks(container, false, ret_count);
 }
 
 static int update_load(SfContainer *container)
 {
     SfTaskCount count;
 
-    int r = sf_container_tasks(container, &count);
+    int r = sf_container_task_states(container, &count);
     if (r < 0)
         return r;
     /* The clock after the count: the count is not older than the average it goes into. */

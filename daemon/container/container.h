@@ -23,6 +23,7 @@
 #include "daemon/source/cgroup_memory.h"
 #include "daemon/source/cgroup_numa.h"
 #include "daemon/source/host.h"
+#include "daemon/source/meminfo.h"
 #include "daemon/source/process.h"
 #include "daemon/source/tasks.h"
 #include "lib/base/keep.h"
@@ -114,6 +115,19 @@ typedef struct SfContainerMemory {
  * which accounts the host. Where swap is not accounted, the host's swap is the limit and 0 is used.
  */
 int sf_container_memory(SfContainer *container, SfContainerMemory *ret_memory) SF_WARN_UNUSED;
+/* The same beside a host's meminfo that the caller has, and that its text is made of too.
+ * stat_text: gets the text that memory.stat was, empty where there is none; NULL: nobody wants it.
+ */
+int sf_container_memory_beside(SfContainer *container, const SfMeminfo *host, SfText *stat_text,
+                               SfContainerMemory *ret_memory) SF_WARN_UNUSED;
+
+/* Of the above the swap alone, and only what has to be read for it: nothing on a host without any.
+ * -ENODATA as above, but for such a host. */
+typedef struct SfContainerSwap {
+    SfLimit limit;
+    uint64_t used_bytes;
+} SfContainerSwap;
+int sf_container_swap(SfContainer *container, SfContainerSwap *ret_swap) SF_WARN_UNUSED;
 
 /* CPU quota in force: the smallest quota/period over the hierarchy. */
 typedef struct SfContainerQuota {
@@ -134,9 +148,11 @@ int sf_container_allowed_nodes(SfContainer *container, SfCpuSet *ret_nodes) SF_W
 int sf_container_node_pages(SfContainer *container, unsigned node,
                             uint64_t *ret_pages) SF_WARN_UNUSED;
 
-/* Per-CPU times for /proc/stat; monotonic per CPU and in total. -ENODATA without any CPU
+/* Per-CPU times for /proc/stat; monotonic per CPU and in total. memory: as
+ * sf_cpu_account_update(). -ENODATA without any CPU
  * accounting. */
-int sf_container_cpu_times(SfContainer *container, SfCpuTimes *ret_times) SF_WARN_UNUSED;
+int sf_container_cpu_times(SfContainer *container, SfText *memory,
+                           SfCpuTimes *ret_times) SF_WARN_UNUSED;
 /* Total CPU time used, as the cgroup says. */
 int sf_container_cpu_usage(SfContainer *container, SfCpuUsage *ret_usage) SF_WARN_UNUSED;
 
@@ -146,6 +162,8 @@ int sf_container_cpu_usage(SfContainer *container, SfCpuUsage *ret_usage) SF_WAR
 #define SF_TASK_COUNT_MAX_AGE_NSEC (100u * 1000 * 1000)
 #define SF_TASK_COUNT_COST_SHARE 10u
 int sf_container_tasks(SfContainer *container, SfTaskCount *ret_count) SF_WARN_UNUSED;
+/* The same where nobody asks for highest_inner_pid, which is one file more to read. */
+int sf_container_task_states(SfContainer *container, SfTaskCount *ret_count) SF_WARN_UNUSED;
 
 /* Load averages as 11-bit fixed point (FSHIFT, include/linux/sched/loadavg.h); marks the container
  * as being read, see load.h. -ENODATA. */

@@ -6,7 +6,7 @@
 
 #include "daemon/container/container_private.h"
 
-#include <stdlib.h>
+#include "lib/base/scratch.h"
 
 typedef unsigned __int128 Wide;
 
@@ -24,7 +24,7 @@ int sf_container_quota(SfContainer *container, SfContainerQuota *ret_quota)
     for (SfCgroup *cgroup = container->cgroups[SF_CONTROLLER_CPU]; cgroup != NULL;
          cgroup = sf_cgroup_parent(cgroup)) {
         SfCpuQuota quota;
-        int r = sf_cgroup_cpu_quota(cgroup, &quota);
+        int r = sf_cgroup_cpu_quota_set(cgroup, &quota);
         if (r == -ENODATA)
             continue;
         if (r < 0)
@@ -95,54 +95,59 @@ int sf_container_cpu_usage(SfContainer *container, SfCpuUsage *ret_usage)
     return sf_cgroup_cpu_usage(cgroup, sf_host_ticks_per_sec(container->host), ret_usage);
 }
 
-/* One read gives v1's total and its parts, so that they agree. *ret_usages stays NULL on v2 and
- * where v1 has no cpuacct.usage_all (before Linux 4.6); the caller frees it. */
-static int read_usage(SfContainer *container, SfCgroup *cgroup, SfCpuSample *sample,
-                      SfCpuUsageOne **ret_usages)
+/* v1: one read gives the total and its parts, so that they agree; *usages stays empty where there
+ * is no cpuacct.usage_all (before Linux 4.6), and on v2. */
+static int read_usage(SfContainer *container, SfCgroup *cgroup, SfText *usages, SfCpuSample *sample)
 {
-    int r = -ENODATA;
-
-    if (sf_cgroup_version_of(cgroup) == 1)
-        r = sf_cgroup_cpu_usage_percpu(cgroup, ret_usages, &sample->percpu_count);
+    int r =
+        sf_cgroup_version_of(cgroup) == 1 ? sf_cgroup_cpu_usage_percpu(cgroup, usages) : -ENODATA;
     if (r == -ENODATA)
         return sf_container_cpu_usage(container, &sample->usage);
     if (r < 0)
         return r;
-    for (unsigned i = 0; i < sample->percpu_count; i++) {
-        sample->usage.user_nsec = sf_add_sat(sample->usage.user_nsec, (*ret_usages)[i].user_nsec);
-        sample->usage.system_nsec =
-            sf_add_sat(sample->usage.system_nsec, (*ret_usages)[i].system_nsec);
-        sample->exact_nsec = sf_add_sat(sample->exact_nsec, (*ret_usages)[i].exact_nsec);
-    }
-    sample->percpu = *ret_usages;
+    sample->exact_nsec = sf_cpu_usages_sum(usages, &sample->usage);
+    sample->percpu = sf_cpu_usages(usages);
+    sample->percpu_count = sf_cpu_usages_count(usages);
     return 0;
 }
 
-int sf_container_cpu_times(SfContainer *container, SfCpuTimes *ret_times)
+/* The cgroup's time and how long it was throttled. On v2 both are in one file. */
+static int read_sample(SfContainer *container, SfText *usages, SfCpuSample *sample)
 {
-    SfCgroup *cgroup = accounting_cgroup(container);
-    SF_CLEANUP_FREE SfCpuUsageOne *usages = NULL;
+    SfCgroup *cgroup = accounting_cgroup(container), *cpu = container->cgroups[SF_CONTROLLER_CPU];
+
+    if (cgroup == NULL)
+        return -ENODATA;
+    if (cgroup == cpu && sf_cgroup_version_of(cgroup) == 2)
+        return sf_cgroup_cpu_stat(cgroup, &sample->usage, &sample->throttled_nsec);
+    int r = read_usage(container, cgroup, usages, sample);
+    if (r < 0)
+        return r;
+    r = cpu != NULL && !sf_cgroup_is_top(cpu)
+            ? sf_cgroup_cpu_throttled(cpu, &sample->throttled_nsec)
+            : -ENODATA;
+    if (r == -ENODATA)
+        sample->throttled_nsec = 0;
+    return r == -ENODATA ? 0 : r;
+}
+
+int sf_container_cpu_times(SfContainer *container, SfText *memory, SfCpuTimes *ret_times)
+{
+    SF_SCRATCH SfText *usages = sf_scratch_take();
     SfCpuSample sample = {0};
     SfCpuSet visible;
 
-    if (cgroup == NULL)
+    if (accounting_cgroup(container) == NULL)
         return -ENODATA;
     int r = sf_container_visible_cpus(container, &visible);
     if (r < 0)
         return r;
-    r = read_usage(container, cgroup, &sample, &usages);
+    r = read_sample(container, usages, &sample);
     if (r < 0)
         return r;
-    SfCgroup *cpu = container->cgroups[SF_CONTROLLER_CPU];
-    r = cpu != NULL && !sf_cgroup_is_top(cpu) ? sf_cgroup_cpu_throttled(cpu, &sample.throttled_nsec)
-                                              : -ENODATA;
-    if (r < 0 && r != -ENODATA)
-        return r;
-    if (r == -ENODATA)
-        sample.throttled_nsec = 0;
     /* The clock last: time read from the cgroup has then passed. */
     sample.age_nsec = sf_container_age_nsec(container);
-    r = sf_cpu_account_update(container->cpu_account, &sample, &visible, ret_times);
+    r = sf_cpu_account_update(container->cpu_account, &sample, &visible, memory, ret_times);
     if (r == 0)
         sf_container_remember(container);
     return r;

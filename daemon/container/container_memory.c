@@ -8,6 +8,7 @@
 #include "daemon/container/container_private.h"
 
 #include "daemon/source/meminfo.h"
+#include "lib/base/scratch.h"
 
 typedef struct HostMemory {
     uint64_t total_bytes;
@@ -16,42 +17,24 @@ typedef struct HostMemory {
     uint64_t swap_total_bytes;
 } HostMemory;
 
-static int get_bytes(const SfMeminfo *info, const char *key, uint64_t *ret_bytes)
+static uint64_t get_bytes(const SfMeminfo *info, SfMeminfoKey key)
 {
-    uint64_t kb;
-    int r = sf_meminfo_get(info, key, &kb);
-
-    if (r == 0)
-        *ret_bytes = sf_mul_sat(kb, 1024);
-    return r;
+    return sf_mul_sat(sf_meminfo_value(info, key), 1024);
 }
 
-static int read_host(const SfContainer *container, HostMemory *ret_memory)
+/* A kernel without CONFIG_SWAP still prints 0 kB; no line means the same. */
+static int host_memory(const SfMeminfo *info, HostMemory *ret_memory)
 {
-    g_autoptr(SfSharedTextRef) text = NULL;
-    SfMeminfo info;
-    HostMemory memory = {.available_bytes = SF_UNLIMITED};
-
-    int r = sf_host_text(container->host, SF_HOST_MEMINFO, &text);
-    if (r < 0)
-        return r;
-    r = sf_meminfo_parse(text->data, text->len, &info);
-    if (r < 0)
-        return r;
-    r = get_bytes(&info, "MemTotal", &memory.total_bytes);
-    if (r < 0)
-        return r;
-    r = get_bytes(&info, "MemFree", &memory.free_bytes);
-    if (r < 0)
-        return r;
-    r = get_bytes(&info, "MemAvailable", &memory.available_bytes);
-    if (r < 0 && r != -ENODATA)
-        return r;
-    r = get_bytes(&info, "SwapTotal", &memory.swap_total_bytes);
-    if (r < 0 &&
-        r != -ENODATA) /* a kernel without CONFIG_SWAP still prints 0 kB; no line means the same */
-        return r;
-    *ret_memory = memory;
+    if (!sf_meminfo_has(info, SF_MEMINFO_MEM_TOTAL) || !sf_meminfo_has(info, SF_MEMINFO_MEM_FREE))
+        return -ENODATA;
+    *ret_memory = (HostMemory){
+        .total_bytes = get_bytes(info, SF_MEMINFO_MEM_TOTAL),
+        .free_bytes = get_bytes(info, SF_MEMINFO_MEM_FREE),
+        .available_bytes = sf_meminfo_has(info, SF_MEMINFO_MEM_AVAILABLE)
+                               ? get_bytes(info, SF_MEMINFO_MEM_AVAILABLE)
+                               : SF_UNLIMITED,
+        .swap_total_bytes = get_bytes(info, SF_MEMINFO_SWAP_TOTAL),
+    };
     return 0;
 }
 
@@ -129,7 +112,8 @@ static int walk_limit(SfCgroup *own, int (*read_limit)(SfCgroup *, uint64_t *), 
  * kernel keeps the container from the host's swap: it may use all of it, and so that is the limit.
  * How much it uses the kernel does not count; only what is known to be the container's is shown as
  * used, and that is nothing. */
-static int read_swap(SfCgroup *own, const HostMemory *host, SfContainerMemory *memory)
+static int read_swap(SfCgroup *own, const HostMemory *host, uint64_t usage_bytes,
+                     SfContainerMemory *memory)
 {
     SfLimit limit = {.value = 0, .by = NULL};
     uint64_t used_bytes = 0;
@@ -143,7 +127,7 @@ static int read_swap(SfCgroup *own, const HostMemory *host, SfContainerMemory *m
             limit.value = sf_sub_sat(limit.value, memory->limit.value);
         if (limit.value >= host->swap_total_bytes)
             limit = (SfLimit){.value = host->swap_total_bytes, .by = NULL};
-        r = sf_cgroup_swap_usage(own, &used_bytes);
+        r = sf_cgroup_swap_usage_beside(own, usage_bytes, &used_bytes);
         if (r < 0 && r != -ENODATA)
             return r;
         if (r == -ENODATA)
@@ -154,7 +138,20 @@ static int read_swap(SfCgroup *own, const HostMemory *host, SfContainerMemory *m
     return 0;
 }
 
-int sf_container_memory(SfContainer *container, SfContainerMemory *ret_memory)
+/* memory.stat of the container's own cgroup; all 0 where there is none. */
+static int read_stat(SfCgroup *own, SfText *stat_text, SfMemoryStat *stat)
+{
+    SF_SCRATCH SfText *scratch = stat_text != NULL ? NULL : sf_scratch_take();
+    SfText *text = stat_text != NULL ? stat_text : scratch;
+
+    int r = sf_cgroup_read_text(own, SF_CGROUP_MEMORY_STAT, text);
+    if (r < 0)
+        return r == -ENODATA ? 0 : r;
+    return sf_memory_stat_parse(text->data, text->len, sf_cgroup_version_of(own), stat);
+}
+
+int sf_container_memory_beside(SfContainer *container, const SfMeminfo *host_info,
+                               SfText *stat_text, SfContainerMemory *ret_memory)
 {
     SfContainerMemory memory = {0};
     HostMemory host;
@@ -163,28 +160,58 @@ int sf_container_memory(SfContainer *container, SfContainerMemory *ret_memory)
     int r = find_own(container, &own, &memory.usage_bytes);
     if (r < 0)
         return r;
-    r = read_host(container, &host);
+    r = host_memory(host_info, &host);
     if (r < 0)
         return r;
     memory.host_total_bytes = host.total_bytes;
     r = walk_memory(own, &host, &memory);
     if (r < 0)
         return r;
+    uint64_t used_bytes = memory.usage_bytes;
     memory.usage_bytes = sf_min_u64(memory.usage_bytes, memory.limit.value);
-    r = sf_cgroup_memory_stat(own, &memory.stat);
-    if (r < 0 && r != -ENODATA)
+    r = read_stat(own, stat_text, &memory.stat);
+    if (r < 0)
         return r;
-    if (r == -ENODATA)
-        memory.stat = (SfMemoryStat){0};
 
     uint64_t reclaimable = sf_add_sat(memory.stat.bytes[SF_MEMORY_ACTIVE_FILE],
                                       memory.stat.bytes[SF_MEMORY_INACTIVE_FILE]);
     reclaimable = sf_add_sat(reclaimable, memory.stat.bytes[SF_MEMORY_SLAB_RECLAIMABLE]);
     memory.available_bytes = sf_min_u64(sf_add_sat(memory.free_bytes, reclaimable),
                                         sf_min_u64(host.available_bytes, memory.limit.value));
-    r = read_swap(own, &host, &memory);
+    r = read_swap(own, &host, used_bytes, &memory);
     if (r < 0)
         return r;
     *ret_memory = memory;
+    return 0;
+}
+
+int sf_container_memory(SfContainer *container, SfContainerMemory *ret_memory)
+{
+    g_autoptr(SfSharedTextRef) text = NULL;
+
+    int r = sf_host_derived(container->host, SF_HOST_MEMINFO, &sf_meminfo_derivation, &text);
+    return r < 0 ? r : sf_container_memory_beside(container, text->derived, NULL, ret_memory);
+}
+
+int sf_container_swap(SfContainer *container, SfContainerSwap *ret_swap)
+{
+    g_autoptr(SfSharedTextRef) text = NULL;
+    SfContainerMemory memory = {0};
+    HostMemory host;
+    SfCgroup *own = NULL;
+
+    int r = sf_host_derived(container->host, SF_HOST_MEMINFO, &sf_meminfo_derivation, &text);
+    if (r == 0)
+        r = host_memory(text->derived, &host);
+    if (r == 0 && host.swap_total_bytes > 0) {
+        r = find_own(container, &own, &memory.usage_bytes);
+        if (r == 0 && sf_cgroup_version_of(own) == 1) /* what memory cannot take is left for swap */
+            r = walk_memory(own, &host, &memory);
+        if (r == 0)
+            r = read_swap(own, &host, memory.usage_bytes, &memory);
+    }
+    if (r < 0)
+        return r;
+    *ret_swap = (SfContainerSwap){memory.swap_limit, memory.swap_used_bytes};
     return 0;
 }

@@ -43,6 +43,7 @@ struct SfContainer {
     uint64_t tasks_at_nsec;    /* protected by tasks_lock: when the count began */
     uint64_t tasks_until_nsec; /* protected by tasks_lock: when they are to be counted anew */
     bool tasks_counted;        /* protected by tasks_lock */
+    bool tasks_inner_pid;      /* protected by tasks_lock: tasks has highest_inner_pid */
 
     pthread_mutex_t load_lock;
     SfLoad load;          /* protected by load_lock */

@@ -67,12 +67,6 @@ struct SfCpuAccount {
     Cpu *cpus; /* owned; ascending numbers */
 };
 
-void sf_cpu_times_clear(SfCpuTimes *times)
-{
-    free(times->cpus);
-    *times = (SfCpuTimes){0};
-}
-
 SfCpuAccount *sf_cpu_account_new(void)
 {
     SfCpuAccount *account = calloc(1, sizeof(*account));
@@ -338,24 +332,29 @@ static void assign_roles(SfCpuAccount *account, const SfCpuSet *visible)
     }
 }
 
-static void copy_times(const SfCpuAccount *account, const SfCpuSet *visible, SfCpuTimes *times)
+/* The memory has room for all. */
+static void copy_times(const SfCpuAccount *account, const SfCpuSet *visible, SfText *memory,
+                       SfCpuTimes *times)
 {
-    times->total = account->r.total;
-    times->age_nsec = account->r.age_nsec;
-    times->count = 0;
+    SfCpuTime *cpus = (SfCpuTime *)(void *)memory->data;
+
+    *times = (SfCpuTimes){
+        .total = account->r.total, .cpus = cpus, .age_nsec = account->r.age_nsec};
     for (unsigned i = 0; i < account->r.count; i++) {
         if (sf_cpuset_has(visible, account->cpus[i].time.cpu))
-            times->cpus[times->count++] = account->cpus[i].time;
+            cpus[times->count++] = account->cpus[i].time;
     }
+    sf_text_added(memory, times->count * sizeof(*cpus));
 }
 
 int sf_cpu_account_update(SfCpuAccount *account, const SfCpuSample *sample, const SfCpuSet *visible,
-                          SfCpuTimes *ret_times)
+                          SfText *memory, SfCpuTimes *ret_times)
 {
-    SfCpuTimes times = {.cpus = calloc(sf_cpuset_count(visible) + 1u, sizeof(*times.cpus))};
+    SfCpuTimes times = {0};
 
-    if (times.cpus == NULL)
-        return -ENOMEM;
+    sf_text_reset(memory);
+    if (!sf_text_room(memory, (sf_cpuset_count(visible) + 1u) * sizeof(*times.cpus)))
+        return memory->error;
     pthread_mutex_lock(&account->lock);
     int r = admit(account, visible);
     if (r == 0) {
@@ -363,13 +362,11 @@ int sf_cpu_account_update(SfCpuAccount *account, const SfCpuSample *sample, cons
             assign_roles(account, visible);
             take_sample(account, sample);
         }
-        copy_times(account, visible, &times);
+        copy_times(account, visible, memory, &times);
     }
     pthread_mutex_unlock(&account->lock);
-    if (r < 0) {
-        sf_cpu_times_clear(&times);
+    if (r < 0)
         return r;
-    }
     *ret_times = times;
     return 0;
 }

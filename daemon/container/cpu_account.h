@@ -24,11 +24,10 @@ typedef struct SfCpuTime {
 
 typedef struct SfCpuTimes {
     SfCpuTime total;
-    SfCpuTime *cpus; /* visible CPUs in ascending order; owned */
+    const SfCpuTime *cpus; /* visible CPUs in ascending order; borrowed */
     unsigned count;
     uint64_t age_nsec; /* the container's, when these were the times */
 } SfCpuTimes;
-void sf_cpu_times_clear(SfCpuTimes *times);
 
 typedef struct SfCpuSample {
     uint64_t age_nsec;           /* since the container's start; never decreases by itself */
@@ -43,9 +42,10 @@ typedef struct SfCpuAccount SfCpuAccount;
 SfCpuAccount *sf_cpu_account_new(void); /* NULL: no memory */
 void sf_cpu_account_free(SfCpuAccount *account);
 /* Takes a sample in (an older one than the last changes nothing) and gives the times of the visible
- * CPUs. Thread-safe: the lock is held over arithmetic only. -ENOMEM. */
+ * CPUs, which are put into memory: the caller's, emptied first. Thread-safe: the lock is held over
+ * arithmetic only. -ENOMEM, -EFBIG. */
 int sf_cpu_account_update(SfCpuAccount *account, const SfCpuSample *sample, const SfCpuSet *visible,
-                          SfCpuTimes *ret_times) SF_WARN_UNUSED;
+                          SfText *memory, SfCpuTimes *ret_times) SF_WARN_UNUSED;
 
 /* Appends all that is remembered, in a form of this build's own. */
 void sf_cpu_account_save(SfCpuAccount *account, SfText *text);

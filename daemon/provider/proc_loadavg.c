@@ -7,8 +7,6 @@
 #include "daemon/provider/provider.h"
 #include "daemon/provider/shared.h"
 
-#include <inttypes.h>
-
 static int render(SfContainer *container, SfText *text)
 {
     uint64_t load[3] = {0};
@@ -24,8 +22,12 @@ static int render(SfContainer *container, SfText *text)
         sf_format_load(text, load[i]);
         sf_text_putc(text, ' ');
     }
-    sf_text_printf(text, "%" PRIu64 "/%" PRIu64 " %d\n", tasks.running, tasks.total,
-                   (int)tasks.highest_inner_pid);
+    sf_text_u64(text, tasks.running);
+    sf_text_putc(text, '/');
+    sf_text_u64(text, tasks.total);
+    sf_text_putc(text, ' ');
+    sf_text_u64(text, (uint64_t)tasks.highest_inner_pid);
+    sf_text_putc(text, '\n');
     return 0;
 }
 

@@ -11,7 +11,6 @@
 #include "daemon/provider/shown_memory.h"
 #include "daemon/source/meminfo.h"
 
-#include <inttypes.h>
 #include <string.h>
 
 #define KB 1024u
@@ -26,10 +25,9 @@ typedef struct Figures {
     uint64_t huge_page_kb;
 } Figures;
 
-static uint64_t host_kb(const Figures *figures, const char *key)
+static uint64_t host_kb(const Figures *figures, SfMeminfoKey key)
 {
-    uint64_t value;
-    return sf_meminfo_get(figures->host, key, &value) < 0 ? 0 : value;
+    return sf_meminfo_value(figures->host, key);
 }
 
 static uint64_t mem_total(const Figures *f)
@@ -64,8 +62,9 @@ static uint64_t swap_free(const Figures *f)
  * in proportion. */
 static uint64_t commit_limit(const Figures *f)
 {
-    uint64_t base = sf_sub_sat(host_kb(f, "MemTotal"), host_kb(f, "Hugetlb"));
-    uint64_t allowed = sf_sub_sat(host_kb(f, "CommitLimit"), host_kb(f, "SwapTotal"));
+    uint64_t base = sf_sub_sat(host_kb(f, SF_MEMINFO_MEM_TOTAL), host_kb(f, SF_MEMINFO_HUGETLB));
+    uint64_t allowed =
+        sf_sub_sat(host_kb(f, SF_MEMINFO_COMMIT_LIMIT), host_kb(f, SF_MEMINFO_SWAP_TOTAL));
     if (base == 0)
         return swap_total(f);
     unsigned __int128 scaled;
@@ -87,7 +86,7 @@ static uint64_t committed(const Figures *f)
 
 static uint64_t vmalloc_total(const Figures *f)
 {
-    return host_kb(f, "VmallocTotal");
+    return host_kb(f, SF_MEMINFO_VMALLOC_TOTAL);
 }
 
 static uint64_t huge_page_size(const Figures *f)
@@ -110,110 +109,109 @@ static uint64_t hugetlb(const Figures *f)
     return sf_mul_sat(f->huge_total_pages, f->huge_page_kb);
 }
 
-/* Lines with a rule of their own. */
-static const struct {
-    const char *key;
+/* A line's value: by a rule of its own, or a key of memory.stat, or the sum of two. Lines without a
+ * row say 0. */
+typedef struct Line {
     uint64_t (*value)(const Figures *figures);
-} rules[] = {
-    {"MemTotal", mem_total},
-    {"MemFree", mem_free},
-    {"MemAvailable", mem_available},
-    {"SwapTotal", swap_total},
-    {"SwapFree", swap_free},
-    {"CommitLimit", commit_limit},
-    {"Committed_AS", committed},
-    {"VmallocTotal", vmalloc_total},
-    {"Hugetlb", hugetlb},
-    {"Hugepagesize", huge_page_size},
-    {"HugePages_Total", huge_total},
-    {"HugePages_Free", huge_free},
+    bool in_stat;
+    SfMemoryKey first, second; /* second == first: only one */
+} Line;
+#define STAT(key)                                                                                  \
+    {                                                                                              \
+        .in_stat = true, .first = key, .second = key                                               \
+    }
+#define SUM(one, other)                                                                            \
+    {                                                                                              \
+        .in_stat = true, .first = one, .second = other                                             \
+    }
+
+static const Line LINES[SF_MEMINFO_KEY_COUNT + 1] = {
+    [SF_MEMINFO_MEM_TOTAL] = {.value = mem_total},
+    [SF_MEMINFO_MEM_FREE] = {.value = mem_free},
+    [SF_MEMINFO_MEM_AVAILABLE] = {.value = mem_available},
+    [SF_MEMINFO_SWAP_TOTAL] = {.value = swap_total},
+    [SF_MEMINFO_SWAP_FREE] = {.value = swap_free},
+    [SF_MEMINFO_COMMIT_LIMIT] = {.value = commit_limit},
+    [SF_MEMINFO_COMMITTED_AS] = {.value = committed},
+    [SF_MEMINFO_VMALLOC_TOTAL] = {.value = vmalloc_total},
+    [SF_MEMINFO_HUGETLB] = {.value = hugetlb},
+    [SF_MEMINFO_HUGEPAGESIZE] = {.value = huge_page_size},
+    [SF_MEMINFO_HUGE_PAGES_TOTAL] = {.value = huge_total},
+    [SF_MEMINFO_HUGE_PAGES_FREE] = {.value = huge_free},
+    [SF_MEMINFO_CACHED] = STAT(SF_MEMORY_FILE),
+    [SF_MEMINFO_SWAP_CACHED] = STAT(SF_MEMORY_SWAPCACHED),
+    [SF_MEMINFO_ACTIVE] = SUM(SF_MEMORY_ACTIVE_ANON, SF_MEMORY_ACTIVE_FILE),
+    [SF_MEMINFO_INACTIVE] = SUM(SF_MEMORY_INACTIVE_ANON, SF_MEMORY_INACTIVE_FILE),
+    [SF_MEMINFO_ACTIVE_ANON] = STAT(SF_MEMORY_ACTIVE_ANON),
+    [SF_MEMINFO_INACTIVE_ANON] = STAT(SF_MEMORY_INACTIVE_ANON),
+    [SF_MEMINFO_ACTIVE_FILE] = STAT(SF_MEMORY_ACTIVE_FILE),
+    [SF_MEMINFO_INACTIVE_FILE] = STAT(SF_MEMORY_INACTIVE_FILE),
+    [SF_MEMINFO_UNEVICTABLE] = STAT(SF_MEMORY_UNEVICTABLE),
+    [SF_MEMINFO_DIRTY] = STAT(SF_MEMORY_FILE_DIRTY),
+    [SF_MEMINFO_WRITEBACK] = STAT(SF_MEMORY_FILE_WRITEBACK),
+    [SF_MEMINFO_ANON_PAGES] = STAT(SF_MEMORY_ANON),
+    [SF_MEMINFO_MAPPED] = STAT(SF_MEMORY_FILE_MAPPED),
+    [SF_MEMINFO_SHMEM] = STAT(SF_MEMORY_SHMEM),
+    [SF_MEMINFO_K_RECLAIMABLE] = STAT(SF_MEMORY_SLAB_RECLAIMABLE),
+    [SF_MEMINFO_SLAB] = SUM(SF_MEMORY_SLAB_RECLAIMABLE, SF_MEMORY_SLAB_UNRECLAIMABLE),
+    [SF_MEMINFO_S_RECLAIMABLE] = STAT(SF_MEMORY_SLAB_RECLAIMABLE),
+    [SF_MEMINFO_S_UNRECLAIM] = STAT(SF_MEMORY_SLAB_UNRECLAIMABLE),
+    [SF_MEMINFO_KERNEL_STACK] = STAT(SF_MEMORY_KERNEL_STACK),
+    [SF_MEMINFO_PAGE_TABLES] = STAT(SF_MEMORY_PAGETABLES),
+    [SF_MEMINFO_SEC_PAGE_TABLES] = STAT(SF_MEMORY_SEC_PAGETABLES),
+    [SF_MEMINFO_PERCPU] = STAT(SF_MEMORY_PERCPU),
+    [SF_MEMINFO_VMALLOC_USED] = STAT(SF_MEMORY_VMALLOC),
+    [SF_MEMINFO_ANON_HUGE_PAGES] = STAT(SF_MEMORY_ANON_THP),
+    [SF_MEMINFO_SHMEM_HUGE_PAGES] = STAT(SF_MEMORY_SHMEM_THP),
+    [SF_MEMINFO_FILE_HUGE_PAGES] = STAT(SF_MEMORY_FILE_THP),
+    [SF_MEMINFO_ZSWAP] = STAT(SF_MEMORY_ZSWAP),
+    [SF_MEMINFO_ZSWAPPED] = STAT(SF_MEMORY_ZSWAPPED),
 };
 
-/* Lines that are a key of memory.stat, or the sum of two. */
-static const struct {
-    const char *key;
-    SfMemoryKey first, second; /* SF_MEMORY_KEY_COUNT: none */
-} stat_lines[] = {
-    {"Cached", SF_MEMORY_FILE, SF_MEMORY_KEY_COUNT},
-    {"SwapCached", SF_MEMORY_SWAPCACHED, SF_MEMORY_KEY_COUNT},
-    {"Active", SF_MEMORY_ACTIVE_ANON, SF_MEMORY_ACTIVE_FILE},
-    {"Inactive", SF_MEMORY_INACTIVE_ANON, SF_MEMORY_INACTIVE_FILE},
-    {"Active(anon)", SF_MEMORY_ACTIVE_ANON, SF_MEMORY_KEY_COUNT},
-    {"Inactive(anon)", SF_MEMORY_INACTIVE_ANON, SF_MEMORY_KEY_COUNT},
-    {"Active(file)", SF_MEMORY_ACTIVE_FILE, SF_MEMORY_KEY_COUNT},
-    {"Inactive(file)", SF_MEMORY_INACTIVE_FILE, SF_MEMORY_KEY_COUNT},
-    {"Unevictable", SF_MEMORY_UNEVICTABLE, SF_MEMORY_KEY_COUNT},
-    {"Dirty", SF_MEMORY_FILE_DIRTY, SF_MEMORY_KEY_COUNT},
-    {"Writeback", SF_MEMORY_FILE_WRITEBACK, SF_MEMORY_KEY_COUNT},
-    {"AnonPages", SF_MEMORY_ANON, SF_MEMORY_KEY_COUNT},
-    {"Mapped", SF_MEMORY_FILE_MAPPED, SF_MEMORY_KEY_COUNT},
-    {"Shmem", SF_MEMORY_SHMEM, SF_MEMORY_KEY_COUNT},
-    {"KReclaimable", SF_MEMORY_SLAB_RECLAIMABLE, SF_MEMORY_KEY_COUNT},
-    {"Slab", SF_MEMORY_SLAB_RECLAIMABLE, SF_MEMORY_SLAB_UNRECLAIMABLE},
-    {"SReclaimable", SF_MEMORY_SLAB_RECLAIMABLE, SF_MEMORY_KEY_COUNT},
-    {"SUnreclaim", SF_MEMORY_SLAB_UNRECLAIMABLE, SF_MEMORY_KEY_COUNT},
-    {"KernelStack", SF_MEMORY_KERNEL_STACK, SF_MEMORY_KEY_COUNT},
-    {"PageTables", SF_MEMORY_PAGETABLES, SF_MEMORY_KEY_COUNT},
-    {"SecPageTables", SF_MEMORY_SEC_PAGETABLES, SF_MEMORY_KEY_COUNT},
-    {"Percpu", SF_MEMORY_PERCPU, SF_MEMORY_KEY_COUNT},
-    {"VmallocUsed", SF_MEMORY_VMALLOC, SF_MEMORY_KEY_COUNT},
-    {"AnonHugePages", SF_MEMORY_ANON_THP, SF_MEMORY_KEY_COUNT},
-    {"ShmemHugePages", SF_MEMORY_SHMEM_THP, SF_MEMORY_KEY_COUNT},
-    {"FileHugePages", SF_MEMORY_FILE_THP, SF_MEMORY_KEY_COUNT},
-    {"Zswap", SF_MEMORY_ZSWAP, SF_MEMORY_KEY_COUNT},
-    {"Zswapped", SF_MEMORY_ZSWAPPED, SF_MEMORY_KEY_COUNT},
-};
-
-static uint64_t value_of(const Figures *f, SfSlice key)
+static uint64_t value_of(const Figures *f, SfMeminfoKey key)
 {
-    for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
-        if (sf_slice_eq(key, rules[i].key))
-            return rules[i].value(f);
-    }
-    for (size_t i = 0; i < sizeof(stat_lines) / sizeof(stat_lines[0]); i++) {
-        if (!sf_slice_eq(key, stat_lines[i].key))
-            continue;
-        uint64_t kb = f->shown.kb[stat_lines[i].first];
-        if (stat_lines[i].second != SF_MEMORY_KEY_COUNT)
-            kb += f->shown.kb[stat_lines[i].second];
-        return kb;
-    }
-    return 0;
+    const Line *line = &LINES[key];
+
+    if (line->value)
+        return line->value(f);
+    if (!line->in_stat)
+        return 0;
+    return f->shown.kb[line->first] + (line->second != line->first ? f->shown.kb[line->second] : 0);
 }
 
-/* Prints `value` the way the kernel printed the host's. Its lines are a fixed prefix and a number
+static bool is_narrow(const SfMeminfoEntry *entry)
+{
+    return entry->id == SF_MEMINFO_HARDWARE_CORRUPTED ||
+           strncmp(entry->key, "HugePages_", strlen("HugePages_")) == 0;
+}
+
+/* Prints the value the way the kernel printed the host's. Its lines are a fixed prefix and a number
  * of at least `width` places (fs/proc/meminfo.c: 8; mm/hugetlb.c and HardwareCorrupted: 5).
  * Prefixes differ: 6.1 has "SecPageTables:\t", powerpc "DirectMap64k:    ", so they are taken from
  * the host's line. */
-static int put_line(SfText *text, SfSlice line, const Figures *f)
+static void put_line(SfText *text, const SfMeminfoEntry *entry, const Figures *f)
 {
-    const char *colon = memchr(line.data, ':', line.len);
-    if (!colon)
-        return -EINVAL;
-    SfSlice key = sf_slice(line.data, (size_t)(colon - line.data));
-    SfSlice rest = sf_slice(colon + 1, line.len - key.len - 1), number;
-    if (!sf_slice_next_word(&rest, &number))
-        return -EINVAL;
+    SfSlice line = entry->line, number = entry->number;
+    size_t width = is_narrow(entry) ? 5 : 8;
+    size_t prefix = (size_t)(number.data - line.data), key_end = strlen(entry->key) + 1;
 
-    size_t width =
-        sf_slice_starts(key, "HugePages_") || sf_slice_eq(key, "HardwareCorrupted") ? 5 : 8;
-    size_t prefix = (size_t)(number.data - line.data);
     if (number.len < width)
         prefix = sf_sub_sat(prefix + number.len, width);
-    if (prefix < key.len + 1)
-        prefix = key.len + 1;
+    if (prefix < key_end)
+        prefix = key_end;
     sf_text_append(text, line.data, prefix);
-    sf_text_printf(text, "%*" PRIu64, (int)width, value_of(f, key));
-    sf_text_slice(text, rest); /* " kB" or nothing */
+    sf_text_u64_wide(text, value_of(f, entry->id), (unsigned)width);
+    const char *rest = number.data + number.len; /* " kB" or nothing */
+    sf_text_append(text, rest, (size_t)(line.data + line.len - rest));
     sf_text_putc(text, '\n');
-    return 0;
 }
 
 /* Pages of the host's pool that the container's hugetlb cgroup and its ancestors allow it. */
 static void read_hugetlb(SfContainer *container, Figures *f)
 {
-    f->huge_page_kb = host_kb(f, "Hugepagesize");
-    uint64_t pool = host_kb(f, "HugePages_Total"), pool_free = host_kb(f, "HugePages_Free");
+    f->huge_page_kb = host_kb(f, SF_MEMINFO_HUGEPAGESIZE);
+    uint64_t pool = host_kb(f, SF_MEMINFO_HUGE_PAGES_TOTAL),
+             pool_free = host_kb(f, SF_MEMINFO_HUGE_PAGES_FREE);
     if (pool == 0 || f->huge_page_kb == 0)
         return; /* nothing to share out, and no files to read */
     uint64_t page_bytes = f->huge_page_kb * KB, limit, usage, free_pages;
@@ -233,35 +231,30 @@ static void read_hugetlb(SfContainer *container, Figures *f)
     f->huge_free_pages = sf_min_u64(free_pages, sf_sub_sat(total, own_usage));
 }
 
-static int render_lines(SfContainer *container, const SfSharedText *host_text, SfText *text)
+static int render_lines(SfContainer *container, const SfMeminfo *host, SfText *text)
 {
-    SfMeminfo host;
-    int r = sf_meminfo_parse(host_text->data, host_text->len, &host);
-    if (r < 0)
-        return r;
     Figures figures = {
-        .host = &host,
+        .host = host,
         .page_kb = sf_host_page_bytes(sf_container_host(container)) / KB,
     };
-    r = sf_shown_memory(container, &host, &figures.shown);
+    int r = sf_shown_memory(container, host, NULL, &figures.shown);
     if (r < 0)
         return r;
     read_hugetlb(container, &figures);
-
-    SfSlice rest = sf_slice(host_text->data, host_text->len), line;
-    while (r == 0 && sf_slice_next_line(&rest, &line))
-        r = put_line(text, line, &figures);
-    return r;
+    for (unsigned i = 0; i < host->count; i++)
+        put_line(text, &host->entries[i], &figures);
+    return 0;
 }
 
 static int render(SfContainer *container, SfText *text)
 {
-    SfSharedText *host_text = NULL;
-    int r = sf_host_text(sf_container_host(container), SF_HOST_MEMINFO, &host_text);
+    SfSharedText *host = NULL;
+    int r = sf_host_derived(sf_container_host(container), SF_HOST_MEMINFO, &sf_meminfo_derivation,
+                            &host);
     if (r < 0)
         return r;
-    r = render_lines(container, host_text, text);
-    (void)sf_shared_text_unref(host_text); /* always NULL */
+    r = render_lines(container, host->derived, text);
+    (void)sf_shared_text_unref(host); /* always NULL */
     return r;
 }
 

@@ -40,14 +40,14 @@ static int render(SfContainer *container, SfText *text)
     }
     host = sf_shared_text_unref(host);
 
-    SfContainerMemory memory;
-    r = sf_container_memory(container, &memory);
+    SfContainerSwap swap;
+    r = sf_container_swap(container, &swap);
     if (r == -ENODATA)
         return 0; /* as in meminfo: no swap that is known to be the container's */
     if (r < 0)
         return r;
-    if (memory.swap_limit.value / KB > 0)
-        put_swap(text, memory.swap_limit.value / KB, memory.swap_used_bytes / KB, straight);
+    if (swap.limit.value / KB > 0)
+        put_swap(text, swap.limit.value / KB, swap.used_bytes / KB, straight);
     return 0;
 }
 

@@ -7,7 +7,7 @@
 
 #include "daemon/provider/provider.h"
 
-#include <inttypes.h>
+#include "lib/base/scratch.h"
 
 #define NSEC_PER_SEC 1000000000u
 #define NSEC_PER_CENTISEC (NSEC_PER_SEC / 100)
@@ -15,8 +15,8 @@
 /* The kernel's "%lu.%02lu": hundredths cut off, not rounded. */
 static void put_seconds(SfText *text, uint64_t nsec)
 {
-    sf_text_printf(text, "%" PRIu64 ".%02" PRIu64, nsec / NSEC_PER_SEC,
-                   nsec % NSEC_PER_SEC / NSEC_PER_CENTISEC);
+    sf_text_hundredths(text, nsec / NSEC_PER_SEC,
+                       (unsigned)(nsec % NSEC_PER_SEC / NSEC_PER_CENTISEC));
 }
 
 /* Visible CPUs x age - CPU time used, both of one moment. Taken from the times that /proc/stat
@@ -24,12 +24,12 @@ static void put_seconds(SfText *text, uint64_t nsec)
  * shrinks or a burst of work on CPUs that are not shown never makes them decrease. */
 static int read_times(SfContainer *container, uint64_t *ret_age_nsec, uint64_t *ret_idle_nsec)
 {
-    SfCpuTimes times = {0};
-    int r = sf_container_cpu_times(container, &times);
+    SF_SCRATCH SfText *memory = sf_scratch_take();
+    SfCpuTimes times;
+    int r = sf_container_cpu_times(container, memory, &times);
     if (r == 0) {
         *ret_age_nsec = times.age_nsec;
         *ret_idle_nsec = sf_add_sat(times.total.idle_nsec, times.total.steal_nsec);
-        sf_cpu_times_clear(&times);
         return 0;
     }
     if (r != -ENODATA)

@@ -8,8 +8,9 @@
 #include "daemon/provider/provider.h"
 #include "daemon/provider/shown_memory.h"
 
-#include <stdlib.h>
 #include <string.h>
+
+#include "lib/base/scratch.h"
 
 /* The unit an amount has here; meminfo has all in kB. */
 typedef enum Unit {
@@ -50,38 +51,96 @@ static const struct {
     {"nr_swapcached", SF_MEMORY_SWAPCACHED, PAGES},
 };
 
+#define AMOUNT_COUNT (sizeof(AMOUNTS) / sizeof(AMOUNTS[0]))
+
 /* What v1 counts under a name of ours: its pgpgin and pgpgout, for one, are charged pages and not
  * what /proc/vmstat calls so. */
 static const char *const V1_EVENTS[] = {"pgfault", "pgmajfault"};
 
+/* One line of the host's text. */
+typedef struct Name {
+    SfSlice text; /* borrowed from it */
+    uint32_t hash;
+    int amount; /* in AMOUNTS; -1: none, so it may be an event */
+} Name;
+
+/* The host's lines, for all containers. */
+typedef struct Names {
+    SfText memory; /* of the Name's */
+    unsigned count;
+} Names;
+
+/* FNV-1a */
+static uint32_t hash_of(SfSlice name)
+{
+    uint32_t hash = 2166136261u;
+
+    for (size_t i = 0; i < name.len; i++)
+        hash = (hash ^ (unsigned char)name.data[i]) * 16777619u;
+    return hash;
+}
+
+static int find_amount(SfSlice name)
+{
+    for (size_t i = 0; i < AMOUNT_COUNT; i++) {
+        if (sf_slice_eq(name, AMOUNTS[i].name))
+            return (int)i;
+    }
+    return -1;
+}
+
+static int make_names(const char *text, size_t len, void *made)
+{
+    SfSlice host = sf_slice(text, len), line, name;
+    Names *names = made;
+
+    sf_text_reset(&names->memory);
+    names->count = 0;
+    while (sf_slice_next_line(&host, &line)) {
+        if (!sf_slice_next_word(&line, &name))
+            continue;
+        Name one = {name, hash_of(name), find_amount(name)};
+        sf_text_append(&names->memory, (const char *)&one, sizeof(one));
+        names->count++;
+    }
+    return names->memory.error;
+}
+
+static void clear_names(void *made)
+{
+    sf_text_clear(&((Names *)made)->memory);
+}
+
+static const SfDerivation names_derivation = {
+    .size = sizeof(Names), .make = make_names, .clear = clear_names};
+
 /* Lines of memory.stat that are looked at; kernels print about 70. */
 #define EVENTS_MAX 256
+/* A power of two that keeps chains short. */
+#define BUCKETS (2 * EVENTS_MAX)
 
 typedef struct Event {
     SfSlice name; /* in the text of memory.stat */
-    uint64_t value;
+    SfSlice value;
+    uint32_t hash;
 } Event;
 
 typedef struct Figures {
     SfShownMemory shown;
     uint64_t page_kb, huge_page_kb; /* huge_page_kb 0: this kernel has none */
-    Event events[EVENTS_MAX];       /* none where there is no memory.stat */
-    unsigned event_count;
+    unsigned event_count;           /* none where there is no memory.stat */
+    Event events[EVENTS_MAX];
+    uint16_t buckets[BUCKETS]; /* an event's number and 1; 0: none */
 } Figures;
 
-static bool find_amount(const Figures *f, SfSlice name, uint64_t *ret_value)
+static uint64_t amount(const Figures *f, unsigned index)
 {
-    for (size_t i = 0; i < sizeof(AMOUNTS) / sizeof(AMOUNTS[0]); i++) {
-        if (!sf_slice_eq(name, AMOUNTS[i].name))
-            continue;
-        uint64_t kb = f->shown.kb[AMOUNTS[i].key];
-        uint64_t unit = AMOUNTS[i].unit == KILOBYTES ? 1
-                        : AMOUNTS[i].unit == PAGES   ? f->page_kb
+    uint64_t kb = f->shown.kb[AMOUNTS[index].key];
+    uint64_t unit = AMOUNTS[index].unit == KILOBYTES ? 1
+                    : AMOUNTS[index].unit == PAGES   ? f->page_kb
                                                      : f->huge_page_kb;
-        *ret_value = unit > 0 ? kb / unit : 0;
-        return true;
-    }
-    return false;
+
+    return unit > 0 ? kb / unit : 0;
 }
 
 static bool is_event(SfSlice name, unsigned version)
@@ -95,115 +154,122 @@ static bool is_event(SfSlice name, unsigned version)
     return false;
 }
 
+/* The first of a name counts, as it does for who reads from the beginning. */
+static void add_event(Figures *f, SfSlice name, SfSlice value)
+{
+    uint32_t hash = hash_of(name);
+    unsigned bucket = hash % BUCKETS;
+
+    f->events[f->event_count++] = (Event){name, value, hash};
+    while (f->buckets[bucket] > 0)
+        bucket = (bucket + 1) % BUCKETS;
+    f->buckets[bucket] = (uint16_t)f->event_count;
+}
+
 /* Each line of memory.stat once, under the name that it may have here. v1's plain keys count the
  * cgroup alone, the total_ ones what is below it too. */
 static void take_events(Figures *f, SfSlice stat, unsigned version)
 {
     SfSlice line, name;
-    uint64_t value;
 
     while (f->event_count < EVENTS_MAX && sf_slice_next_line(&stat, &line)) {
-        if (!sf_slice_next_word(&line, &name))
+        if (version == 1 && !sf_slice_starts(line, "total_"))
             continue;
-        if (version == 1 && !sf_slice_starts(name, "total_"))
+        if (!sf_slice_next_word(&line, &name))
             continue;
         if (version == 1)
             name = sf_slice(name.data + 6, name.len - 6);
-        if (is_event(name, version) && sf_slice_u64(sf_slice_trim(line), &value) == 0)
-            f->events[f->event_count++] = (Event){name, value};
+        if (is_event(name, version))
+            add_event(f, name, line);
     }
 }
 
 /* 0 where memory.stat does not have it. */
-static uint64_t event(const Figures *f, SfSlice name)
+static uint64_t event(const Figures *f, const Name *name)
 {
-    for (unsigned i = 0; i < f->event_count; i++) {
-        const Event *event = &f->events[i];
-        if (event->name.len == name.len && memcmp(event->name.data, name.data, name.len) == 0)
-            return event->value;
+    uint64_t value;
+
+    for (unsigned bucket = name->hash % BUCKETS; f->buckets[bucket] > 0;
+         bucket = (bucket + 1) % BUCKETS) {
+        const Event *event = &f->events[f->buckets[bucket] - 1];
+        if (event->hash == name->hash && event->name.len == name->text.len &&
+            memcmp(event->name.data, name->text.data, name->text.len) == 0)
+            return sf_slice_u64(sf_slice_trim(event->value), &value) < 0 ? 0 : value;
     }
     return 0;
 }
 
-static void put_lines(SfText *text, SfSlice host, const Figures *f)
+static void put_lines(SfText *text, const Names *names, const Figures *f)
 {
-    SfSlice line, name;
+    const Name *name = (const Name *)(const void *)names->memory.data;
 
-    while (sf_slice_next_line(&host, &line)) {
-        uint64_t value;
-        if (!sf_slice_next_word(&line, &name))
-            continue;
-        if (!find_amount(f, name, &value))
-            value = event(f, name);
-        sf_text_slice(text, name);
+    for (unsigned i = 0; i < names->count; i++, name++) {
+        sf_text_slice(text, name->text);
         sf_text_putc(text, ' ');
-        sf_text_u64(text, value);
+        sf_text_u64(text, name->amount >= 0 ? amount(f, (unsigned)name->amount) : event(f, name));
         sf_text_putc(text, '\n');
     }
+}
+
+static int make_kb(const char *text, size_t len, void *made)
+{
+    uint64_t bytes;
+
+    *(uint64_t *)made =
+        sf_slice_u64(sf_slice_trim(sf_slice(text, len)), &bytes) < 0 ? 0 : bytes / 1024;
+    return 0;
 }
 
 /* 0 where the kernel has no transparent huge pages. */
 static uint64_t huge_page_kb(SfHost *host)
 {
+    static const SfDerivation KB = {.size = sizeof(uint64_t), .make = make_kb};
     SfSharedText *text = NULL;
-    uint64_t bytes = 0;
 
-    if (sf_host_text(host, SF_HOST_HUGE_PAGE_BYTES, &text) < 0)
+    if (sf_host_derived(host, SF_HOST_HUGE_PAGE_BYTES, &KB, &text) < 0)
         return 0;
-    if (sf_slice_u64(sf_slice_trim(sf_slice(text->data, text->len)), &bytes) < 0)
-        bytes = 0;
+    uint64_t kb = *(const uint64_t *)text->derived;
     (void)sf_shared_text_unref(text); /* always NULL */
-    return bytes / 1024;
+    return kb;
 }
 
-static int read_shown(SfContainer *container, SfShownMemory *ret_shown)
+/* stat: the text of memory.stat that the amounts were made of. */
+static int read_shown(SfContainer *container, SfText *stat, SfShownMemory *ret_shown)
 {
     SfSharedText *text = NULL;
-    SfMeminfo meminfo;
 
-    int r = sf_host_text(sf_container_host(container), SF_HOST_MEMINFO, &text);
+    int r = sf_host_derived(sf_container_host(container), SF_HOST_MEMINFO, &sf_meminfo_derivation,
+                            &text);
     if (r < 0)
         return r;
-    r = sf_meminfo_parse(text->data, text->len, &meminfo);
+    r = sf_shown_memory(container, text->derived, stat, ret_shown);
     (void)sf_shared_text_unref(text); /* always NULL */
-    return r < 0 ? r : sf_shown_memory(container, &meminfo, ret_shown);
-}
-
-/* -ENODATA where nothing is counted for this container; the top counts the machine. */
-static int read_stat(SfContainer *container, unsigned *ret_version, char **ret_stat,
-                     size_t *ret_len)
-{
-    SfCgroup *cgroup = sf_container_cgroup(container, SF_CONTROLLER_MEMORY);
-
-    if (!cgroup || sf_cgroup_is_top(cgroup))
-        return -ENODATA;
-    *ret_version = sf_cgroup_version_of(cgroup);
-    return sf_cgroup_read_alloc(cgroup, SF_CGROUP_MEMORY_STAT, ret_stat, ret_len);
+    return r;
 }
 
 static int render(SfContainer *container, SfText *text)
 {
     SfHost *host = sf_container_host(container);
-    SF_CLEANUP_FREE char *stat = NULL;
-    unsigned version = 0;
-    size_t len = 0;
-    Figures figures = {.page_kb = sf_host_page_bytes(host) / 1024,
-                       .huge_page_kb = huge_page_kb(host)};
+    SfCgroup *cgroup = sf_container_cgroup(container, SF_CONTROLLER_MEMORY);
+    SF_SCRATCH SfText *stat = sf_scratch_take();
+    Figures figures;
 
-    int r = read_shown(container, &figures.shown);
+    figures.page_kb = sf_host_page_bytes(host) / 1024;
+    figures.huge_page_kb = huge_page_kb(host);
+    figures.event_count = 0;
+    memset(figures.buckets, 0, sizeof(figures.buckets));
+    int r = read_shown(container, stat, &figures.shown);
     if (r < 0)
         return r;
-    r = read_stat(container, &version, &stat, &len);
-    if (r < 0 && r != -ENODATA)
-        return r;
-    if (r == 0)
-        take_events(&figures, sf_slice(stat, len), version);
+    /* The top counts the machine. */
+    if (cgroup && !sf_cgroup_is_top(cgroup) && stat->len > 0)
+        take_events(&figures, sf_slice(stat->data, stat->len), sf_cgroup_version_of(cgroup));
 
     SfSharedText *names = NULL;
-    r = sf_host_text(host, SF_HOST_VMSTAT, &names);
+    r = sf_host_derived(host, SF_HOST_VMSTAT, &names_derivation, &names);
     if (r < 0)
         return r;
-    put_lines(text, sf_slice(names->data, names->len), &figures);
+    put_lines(text, names->derived, &figures);
     (void)sf_shared_text_unref(names); /* always NULL */
     return 0;
 }

@@ -25,8 +25,11 @@ int sf_format_host_lines(SfContainer *container, SfHostText which,
 /* A load average of SF_LOAD_FSHIFT bits as fs/proc/loadavg.c prints it: two decimals, rounded. */
 void sf_format_load(SfText *text, uint64_t load);
 
-/* The container's tasks as it sees them: sf_container_tasks() with the reader counted as running,
- * which the kernel does (vmstat(8) takes itself off again) and which here sleeps until it is
- * answered. With no cgroup to count in, init is all that is known. Negative errno, never -ENODATA.
+/* The container's tasks as it sees them: sf_container_task_states() with the reader counted as
+ * running, which the kernel does (vmstat(8) takes itself off again) and which here sleeps until it
+ * is answered. With no cgroup to count in, init is all that is known. Negative errno, never
+ * -ENODATA.
  */
+int sf_shown_task_states(SfContainer *container, SfTaskCount *ret_tasks) SF_WARN_UNUSED;
+/* The same of sf_container_tasks(). */
 int sf_shown_tasks(SfContainer *container, SfTaskCount *ret_tasks) SF_WARN_UNUSED;

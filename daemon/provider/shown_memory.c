@@ -55,27 +55,26 @@ static void fit_stat(SfShownMemory *shown)
     shown->kb[SF_MEMORY_SWAPCACHED] = sf_min_u64(shown->kb[SF_MEMORY_SWAPCACHED], used);
 }
 
-static uint64_t host_bytes(const SfMeminfo *host, const char *key)
+static uint64_t host_bytes(const SfMeminfo *host, SfMeminfoKey key)
 {
-    uint64_t kb;
-
-    return sf_meminfo_get(host, key, &kb) < 0 ? 0 : sf_mul_sat(kb, KB);
+    return sf_mul_sat(sf_meminfo_value(host, key), KB);
 }
 
-int sf_shown_memory(SfContainer *container, const SfMeminfo *host, SfShownMemory *ret_shown)
+int sf_shown_memory(SfContainer *container, const SfMeminfo *host, SfText *stat_text,
+                    SfShownMemory *ret_shown)
 {
     SfShownMemory shown = {0};
 
-    int r = sf_container_memory(container, &shown.memory);
+    int r = sf_container_memory_beside(container, host, stat_text, &shown.memory);
     if (r < 0 && r != -ENODATA)
         return r;
     if (r == -ENODATA) {
         shown.memory = (SfContainerMemory){0};
-        shown.memory.limit.value = host_bytes(host, "MemTotal");
-        shown.memory.free_bytes = host_bytes(host, "MemFree");
+        shown.memory.limit.value = host_bytes(host, SF_MEMINFO_MEM_TOTAL);
+        shown.memory.free_bytes = host_bytes(host, SF_MEMINFO_MEM_FREE);
         /* No cache that is known to be the container's to be given back. */
         shown.memory.available_bytes =
-            sf_min_u64(shown.memory.free_bytes, host_bytes(host, "MemAvailable"));
+            sf_min_u64(shown.memory.free_bytes, host_bytes(host, SF_MEMINFO_MEM_AVAILABLE));
     }
     shown.total_kb = shown.memory.limit.value / KB;
     shown.free_kb = sf_min_u64(shown.memory.free_bytes / KB, shown.total_kb);

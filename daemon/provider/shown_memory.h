@@ -15,7 +15,8 @@ typedef struct SfShownMemory {
     uint64_t kb[SF_MEMORY_KEY_COUNT]; /* memory.stat, made to fit into what is used */
 } SfShownMemory;
 
-/* host: the host's /proc/meminfo. Without a memory controller the container has what the host has,
- * and no part that is known to be its own. Negative errno, never -ENODATA. */
-int sf_shown_memory(SfContainer *container, const SfMeminfo *host,
+/* host: the host's /proc/meminfo. stat_text: as sf_container_memory_beside(). Without a memory
+ * controller the container has what the host has, and no part that is known to be its own. Negative
+ * errno, never -ENODATA. */
+int sf_shown_memory(SfContainer *container, const SfMeminfo *host, SfText *stat_text,
                     SfShownMemory *ret_shown) SF_WARN_UNUSED;

@@ -199,6 +199,17 @@ static int open_dir(const SfHierarchy *hierarchy, const SfCgroup *parent, const 
     return fd < 0 ? -errno : fd;
 }
 
+/* "/" is the top of all cgroups, but not to a daemon in a cgroup namespace: by the files that the
+ * kernel makes there alone (v1), and everywhere but there (v2). */
+static bool is_root(const SfHierarchy *hierarchy, const char *path, int dir_fd)
+{
+    if (!hierarchy->genuine || strcmp(path, "/") != 0)
+        return false;
+    if (hierarchy->version == 2)
+        return faccessat(dir_fd, "cgroup.type", F_OK, 0) < 0;
+    return faccessat(dir_fd, "cgroup.sane_behavior", F_OK, 0) == 0;
+}
+
 /* Takes the reference to parent over, also on error. */
 static int node_get(SfCgroups *cgroups, const SfHierarchy *hierarchy, SfCgroup *parent,
                     const char *name, SfSlice path, SfCgroup **ret_node)
@@ -224,6 +235,7 @@ static int node_get(SfCgroups *cgroups, const SfHierarchy *hierarchy, SfCgroup *
     node->parent = parent;
     node->device = st.st_dev;
     node->inode = st.st_ino;
+    node->is_root = is_root(hierarchy, node->path, fd);
     atomic_init(&node->refs, 1);
     for (unsigned i = 0; i < SF_CGROUP_FILE_COUNT; i++)
         atomic_init(&node->fds[i], -1);
@@ -391,6 +403,11 @@ int sf_cgroup_dir_fd(const SfCgroup *cgroup)
 bool sf_cgroup_is_top(const SfCgroup *cgroup)
 {
     return !cgroup->parent;
+}
+
+bool sf_cgroup_is_genuine(const SfCgroup *cgroup)
+{
+    return cgroup->hierarchy->genuine;
 }
 
 bool sf_cgroup_contains(const SfCgroup *cgroup, SfSlice path)

@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #include "daemon/source/host.h"
+#include "lib/base/text.h"
 
 typedef enum SfController {
     SF_CONTROLLER_CPU,
@@ -84,6 +85,8 @@ const char *sf_cgroup_path(const SfCgroup *cgroup);
 unsigned sf_cgroup_version_of(const SfCgroup *cgroup);
 int sf_cgroup_dir_fd(const SfCgroup *cgroup);
 bool sf_cgroup_is_top(const SfCgroup *cgroup);
+/* In a cgroup file system, not in a captured tree. */
+bool sf_cgroup_is_genuine(const SfCgroup *cgroup);
 /* Whether `path` (as /proc/PID/cgroup prints it) is this cgroup or below it. */
 bool sf_cgroup_contains(const SfCgroup *cgroup, SfSlice path);
 /* Absolute path of the directory as the host sees it (for inotify and for people). The caller
@@ -129,6 +132,8 @@ typedef enum SfCgroupFile {
  * files are opened for the one read. */
 int sf_cgroup_read(SfCgroup *cgroup, SfCgroupFile file, char *buffer, size_t size,
                    size_t *ret_len) SF_WARN_UNUSED;
+/* The same into a text's memory, which is used again: *text is emptied first. For the hot path. */
+int sf_cgroup_read_text(SfCgroup *cgroup, SfCgroupFile file, SfText *text) SF_WARN_UNUSED;
 /* The same into owned memory, for files that may be long (threads, memory.stat, usage_all). The
  * caller frees. */
 int sf_cgroup_read_alloc(SfCgroup *cgroup, SfCgroupFile file, char **ret_text,

@@ -9,13 +9,14 @@
 
 #include <string.h>
 
+#include "lib/base/scratch.h"
+
 #define NSEC_PER_SEC UINT64_C(1000000000)
 #define NSEC_PER_USEC UINT64_C(1000)
+#define DEFAULT_PERIOD_USEC 100000 /* kernel/sched/core.c, default_cfs_period() */
 
 /* cpu.stat has about ten short lines; cpu.max and the v1 numbers far less. */
 #define STAT_SIZE 4096
-/* The longest list of SF_CPUSET_MAX CPUs: every other one, each up to 4 digits and a comma. */
-#define CPUSET_SIZE (SF_CPUSET_MAX / 2 * 5 + 2)
 
 int sf_cpu_max_parse(const char *text, size_t len, SfCpuQuota *ret_quota)
 {
@@ -34,7 +35,7 @@ int sf_cpu_max_parse(const char *text, size_t len, SfCpuQuota *ret_quota)
 }
 
 /* cpu.cfs_quota_us: microseconds, -1 for none; cpu.cfs_period_us. */
-static int v1_quota(SfCgroup *cgroup, SfCpuQuota *ret_quota)
+static int v1_quota(SfCgroup *cgroup, bool want_period, SfCpuQuota *ret_quota)
 {
     char text[64];
     size_t len;
@@ -46,6 +47,10 @@ static int v1_quota(SfCgroup *cgroup, SfCpuQuota *ret_quota)
         return r;
     if (sf_slice_i64(sf_slice_trim(sf_slice(text, len)), &quota_usec) < 0)
         return -EINVAL;
+    if (quota_usec < 0 && !want_period) {
+        *ret_quota = (SfCpuQuota){SF_UNLIMITED, DEFAULT_PERIOD_USEC};
+        return 0;
+    }
     r = sf_cgroup_read(cgroup, SF_CGROUP_CPU_PERIOD, text, sizeof(text), &len);
     if (r < 0)
         return r;
@@ -56,7 +61,7 @@ static int v1_quota(SfCgroup *cgroup, SfCpuQuota *ret_quota)
     return 0;
 }
 
-int sf_cgroup_cpu_quota(SfCgroup *cgroup, SfCpuQuota *ret_quota)
+static int read_quota(SfCgroup *cgroup, bool want_period, SfCpuQuota *ret_quota)
 {
     char text[64];
     size_t len;
@@ -64,11 +69,22 @@ int sf_cgroup_cpu_quota(SfCgroup *cgroup, SfCpuQuota *ret_quota)
     /* v1 has the files at the root too; the kernel takes no quota there (kernel/sched/core.c
      * tg_set_cfs_bandwidth). */
     if (sf_cgroup_version_of(cgroup) == 1)
-        return strcmp(sf_cgroup_path(cgroup), "/") == 0 ? -ENODATA : v1_quota(cgroup, ret_quota);
+        return strcmp(sf_cgroup_path(cgroup), "/") == 0 ? -ENODATA
+                                                        : v1_quota(cgroup, want_period, ret_quota);
     int r = sf_cgroup_read(cgroup, SF_CGROUP_CPU_MAX, text, sizeof(text), &len);
     if (r < 0)
         return r;
     return sf_cpu_max_parse(text, len, ret_quota);
+}
+
+int sf_cgroup_cpu_quota(SfCgroup *cgroup, SfCpuQuota *ret_quota)
+{
+    return read_quota(cgroup, true, ret_quota);
+}
+
+int sf_cgroup_cpu_quota_set(SfCgroup *cgroup, SfCpuQuota *ret_quota)
+{
+    return read_quota(cgroup, false, ret_quota);
 }
 
 /* The number of the line "key N". 1 when there, 0 when not, -EINVAL when that line is malformed. */
@@ -124,31 +140,19 @@ int sf_cpuacct_stat_parse(const char *text, size_t len, uint64_t ticks_per_sec,
     return 0;
 }
 
-static SfCpuUsage sum_usages(const SfCpuUsageOne *usages, unsigned count)
-{
-    SfCpuUsage usage = {0};
-    uint64_t exact = 0;
-
-    for (unsigned i = 0; i < count; i++) {
-        usage.user_nsec = sf_add_sat(usage.user_nsec, usages[i].user_nsec);
-        usage.system_nsec = sf_add_sat(usage.system_nsec, usages[i].system_nsec);
-        exact = sf_add_sat(exact, usages[i].exact_nsec);
-    }
-    if (exact > 0)
-        sf_cpu_usage_settle(exact, &usage.user_nsec, &usage.system_nsec);
-    return usage;
-}
-
 static int v1_usage(SfCgroup *cgroup, uint64_t ticks_per_sec, SfCpuUsage *ret_usage)
 {
-    SF_CLEANUP_FREE SfCpuUsageOne *usages = NULL;
+    SF_SCRATCH SfText *usages = sf_scratch_take();
     char text[STAT_SIZE];
-    unsigned count;
     size_t len;
 
-    int r = sf_cgroup_cpu_usage_percpu(cgroup, &usages, &count);
+    int r = sf_cgroup_cpu_usage_percpu(cgroup, usages);
     if (r == 0) {
-        *ret_usage = sum_usages(usages, count);
+        SfCpuUsage usage;
+        uint64_t exact = sf_cpu_usages_sum(usages, &usage);
+        if (exact > 0)
+            sf_cpu_usage_settle(exact, &usage.user_nsec, &usage.system_nsec);
+        *ret_usage = usage;
         return 0;
     }
     if (r != -ENODATA)
@@ -197,6 +201,22 @@ int sf_cgroup_cpu_throttled(SfCgroup *cgroup, uint64_t *ret_nsec)
     return r < 0 ? r : sf_cpu_stat_parse_throttled(text, len, ret_nsec);
 }
 
+int sf_cgroup_cpu_stat(SfCgroup *cgroup, SfCpuUsage *ret_usage, uint64_t *ret_throttled_nsec)
+{
+    char text[STAT_SIZE];
+    size_t len;
+
+    int r = sf_cgroup_read(cgroup, SF_CGROUP_CPU_STAT, text, sizeof(text), &len);
+    if (r == 0)
+        r = sf_cpu_stat_parse_usage(text, len, ret_usage);
+    if (r < 0)
+        return r;
+    r = sf_cpu_stat_parse_throttled(text, len, ret_throttled_nsec);
+    if (r == -ENODATA) /* no controller here: nothing is throttled */
+        *ret_throttled_nsec = 0;
+    return r == -ENODATA ? 0 : r;
+}
+
 static int parse_usage_line(SfSlice line, SfCpuUsageOne *ret_usage)
 {
     SfSlice words[3], more;
@@ -212,56 +232,59 @@ static int parse_usage_line(SfSlice line, SfCpuUsageOne *ret_usage)
     return 0;
 }
 
-static size_t count_lines(SfSlice rest)
+unsigned sf_cpu_usages_count(const SfText *usages)
 {
-    SfSlice line;
-    size_t lines = 0;
-
-    while (sf_slice_next_line(&rest, &line))
-        lines++;
-    return lines;
+    return (unsigned)(usages->len / sizeof(SfCpuUsageOne));
 }
 
-int sf_cpuacct_all_parse(const char *text, size_t len, SfCpuUsageOne **ret_usages,
-                         unsigned *ret_count)
+uint64_t sf_cpu_usages_sum(const SfText *usages, SfCpuUsage *ret_usage)
+{
+    const SfCpuUsageOne *one = sf_cpu_usages(usages);
+    uint64_t exact = 0;
+
+    *ret_usage = (SfCpuUsage){0};
+    for (unsigned i = 0; i < sf_cpu_usages_count(usages); i++) {
+        ret_usage->user_nsec = sf_add_sat(ret_usage->user_nsec, one[i].user_nsec);
+        ret_usage->system_nsec = sf_add_sat(ret_usage->system_nsec, one[i].system_nsec);
+        exact = sf_add_sat(exact, one[i].exact_nsec);
+    }
+    return exact;
+}
+
+int sf_cpuacct_all_parse(const char *text, size_t len, SfText *usages)
 {
     SfSlice rest = sf_slice(text, len);
     SfSlice line;
 
+    sf_text_reset(usages);
     if (!sf_slice_next_line(&rest, &line) || !sf_slice_eq(line, "cpu user system"))
         return -EINVAL;
-    size_t lines = count_lines(rest);
-    if (lines == 0 || lines > SF_CPUSET_MAX)
-        return -EINVAL;
-
-    SF_CLEANUP_FREE SfCpuUsageOne *usages = reallocarray(NULL, lines, sizeof(*usages));
-    if (!usages)
-        return -ENOMEM;
-    for (size_t i = 0; i < lines; i++) {
-        if (!sf_slice_next_line(&rest, &line) || parse_usage_line(line, &usages[i]) < 0)
+    while (sf_slice_next_line(&rest, &line)) {
+        SfCpuUsageOne usage;
+        if (parse_usage_line(line, &usage) < 0 || sf_cpu_usages_count(usages) == SF_CPUSET_MAX)
             return -EINVAL;
+        sf_text_append(usages, (const char *)&usage, sizeof(usage));
     }
-    *ret_usages = sf_steal_ptr(&usages);
-    *ret_count = (unsigned)lines;
-    return 0;
+    return usages->error ? usages->error : usages->len == 0 ? -EINVAL : 0;
 }
 
 int sf_cpuacct_percpu_parse(const char *text, size_t len, SfCpuUsageOne *usages, unsigned count)
 {
-    SF_CLEANUP_FREE uint64_t *values = reallocarray(NULL, count + 1u, sizeof(*values));
-    SfSlice rest = sf_slice_trim(sf_slice(text, len)), word;
+    SfSlice all = sf_slice_trim(sf_slice(text, len)), rest = all, word;
+    uint64_t value;
     unsigned n = 0;
 
-    if (!values)
-        return -ENOMEM;
-    while (sf_slice_next_word(&rest, &word)) {
-        if (n == count || sf_slice_u64(word, &values[n++]) < 0)
+    /* Looked through before anything is changed. */
+    for (; sf_slice_next_word(&rest, &word); n++) {
+        if (n == count || sf_slice_u64(word, &value) < 0)
             return -EINVAL;
     }
     if (n != count)
         return -EINVAL;
-    for (unsigned i = 0; i < count; i++)
-        usages[i].exact_nsec = values[i];
+    for (n = 0; sf_slice_next_word(&all, &word); n++) {
+        if (sf_slice_u64(word, &usages[n].exact_nsec) < 0)
+            return -EINVAL; /* it was a number above */
+    }
     return 0;
 }
 
@@ -273,41 +296,32 @@ void sf_cpu_usage_settle(uint64_t sum, uint64_t *user, uint64_t *system)
     *system = sum - *user;
 }
 
-int sf_cgroup_cpu_usage_percpu(SfCgroup *cgroup, SfCpuUsageOne **ret_usages, unsigned *ret_count)
+int sf_cgroup_cpu_usage_percpu(SfCgroup *cgroup, SfText *usages)
 {
-    SF_CLEANUP_FREE char *text = NULL;
-    size_t len;
+    SF_SCRATCH SfText *text = sf_scratch_take();
 
-    SF_CLEANUP_FREE char *exact = NULL;
-    SF_CLEANUP_FREE SfCpuUsageOne *usages = NULL;
-    unsigned count;
-
-    int r = sf_cgroup_read_alloc(cgroup, SF_CGROUP_CPUACCT_ALL, &text, &len);
+    int r = sf_cgroup_read_text(cgroup, SF_CGROUP_CPUACCT_ALL, text);
     if (r == 0)
-        r = sf_cpuacct_all_parse(text, len, &usages, &count);
+        r = sf_cpuacct_all_parse(text->data, text->len, usages);
     if (r < 0)
         return r;
-    r = sf_cgroup_read_alloc(cgroup, SF_CGROUP_CPUACCT_PERCPU, &exact, &len);
+    r = sf_cgroup_read_text(cgroup, SF_CGROUP_CPUACCT_PERCPU, text);
     if (r == 0)
-        r = sf_cpuacct_percpu_parse(exact, len, usages, count);
-    if (r < 0 && r != -ENODATA)
-        return r;
-    *ret_usages = sf_steal_ptr(&usages);
-    *ret_count = count;
-    return 0;
+        r = sf_cpuacct_percpu_parse(text->data, text->len, (SfCpuUsageOne *)(void *)usages->data,
+                                    sf_cpu_usages_count(usages));
+    return r == -ENODATA ? 0 : r;
 }
 
 static int effective(SfCgroup *cgroup, SfCgroupFile file, SfCpuSet *ret_set)
 {
-    char text[CPUSET_SIZE];
-    size_t len;
+    SF_SCRATCH SfText *text = sf_scratch_take();
     int r = -ENODATA;
 
     /* v2 makes the files only where the parent's cgroup.subtree_control has cpuset; below that
      * nothing narrows the set. */
     for (; cgroup && r == -ENODATA; cgroup = sf_cgroup_parent(cgroup))
-        r = sf_cgroup_read(cgroup, file, text, sizeof(text), &len);
-    return r < 0 ? r : sf_cpuset_parse_list(text, len, ret_set);
+        r = sf_cgroup_read_text(cgroup, file, text);
+    return r < 0 ? r : sf_cpuset_parse_list(text->data, text->len, ret_set);
 }
 
 int sf_cgroup_effective_cpus(SfCgroup *cgroup, SfCpuSet *ret_set)

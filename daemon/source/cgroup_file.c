@@ -22,28 +22,33 @@ typedef struct FileName {
      * all of it, whoever else reads.
      */
     bool records;
+    /*
+     * Not to be read at the top of all cgroups: v2 has no such file there (CFTYPE_NOT_ON_ROOT), and
+     * looking for it would cost as much as reading it; v1 has it, and lets nobody write it.
+     */
+    bool not_at_root;
 } FileName;
 
 static const FileName FILES[SF_CGROUP_FILE_COUNT] = {
-    [SF_CGROUP_MEMORY_MAX] = {"memory.limit_in_bytes", "memory.max", false},
-    [SF_CGROUP_MEMORY_HIGH] = {NULL, "memory.high", false},
+    [SF_CGROUP_MEMORY_MAX] = {"memory.limit_in_bytes", "memory.max", false, true},
+    [SF_CGROUP_MEMORY_HIGH] = {NULL, "memory.high", false, true},
     [SF_CGROUP_MEMORY_CURRENT] = {"memory.usage_in_bytes", "memory.current", false},
     [SF_CGROUP_MEMORY_STAT] = {"memory.stat", "memory.stat", false},
     [SF_CGROUP_MEMORY_NUMA_STAT] = {"memory.numa_stat", "memory.numa_stat", false},
-    [SF_CGROUP_SWAP_MAX] = {"memory.memsw.limit_in_bytes", "memory.swap.max", false},
+    [SF_CGROUP_SWAP_MAX] = {"memory.memsw.limit_in_bytes", "memory.swap.max", false, true},
     [SF_CGROUP_SWAP_CURRENT] = {"memory.memsw.usage_in_bytes", "memory.swap.current", false},
     [SF_CGROUP_SWAPPINESS] = {"memory.swappiness", NULL, false},
     [SF_CGROUP_KMEM_CURRENT] = {"memory.kmem.usage_in_bytes", NULL, false},
-    [SF_CGROUP_CPU_MAX] = {"cpu.cfs_quota_us", "cpu.max", false},
-    [SF_CGROUP_CPU_PERIOD] = {"cpu.cfs_period_us", NULL, false},
+    [SF_CGROUP_CPU_MAX] = {"cpu.cfs_quota_us", "cpu.max", false, true},
+    [SF_CGROUP_CPU_PERIOD] = {"cpu.cfs_period_us", NULL, false, true},
     [SF_CGROUP_CPU_STAT] = {"cpu.stat", "cpu.stat", false},
     [SF_CGROUP_CPUACCT_ALL] = {"cpuacct.usage_all", NULL, false},
     [SF_CGROUP_CPUACCT_PERCPU] = {"cpuacct.usage_percpu", NULL, false},
     [SF_CGROUP_CPUACCT_STAT] = {"cpuacct.stat", NULL, false},
     [SF_CGROUP_CPUSET_CPUS] = {"cpuset.effective_cpus", "cpuset.cpus.effective", false},
     [SF_CGROUP_CPUSET_MEMS] = {"cpuset.effective_mems", "cpuset.mems.effective", false},
-    [SF_CGROUP_PIDS_MAX] = {"pids.max", "pids.max", false},
-    [SF_CGROUP_PIDS_CURRENT] = {"pids.current", "pids.current", false},
+    [SF_CGROUP_PIDS_MAX] = {"pids.max", "pids.max", false, true},
+    [SF_CGROUP_PIDS_CURRENT] = {"pids.current", "pids.current", false, true},
     [SF_CGROUP_IO_BYTES] = {"blkio.throttle.io_service_bytes_recursive", "io.stat", false},
     [SF_CGROUP_IO_COUNTS] = {"blkio.throttle.io_serviced_recursive", NULL, false},
     [SF_CGROUP_CPU_PRESSURE] = {NULL, "cpu.pressure", false},
@@ -53,10 +58,6 @@ static const FileName FILES[SF_CGROUP_FILE_COUNT] = {
     [SF_CGROUP_SLABINFO] = {"memory.kmem.slabinfo", "memory.slabinfo", true},
     [SF_CGROUP_THREADS] = {"tasks", "cgroup.threads", true},
 };
-
-/* Where an allocating read of a one-record file starts: memory.stat is about 1.5 KiB, usage_all 40
- * bytes a CPU. */
-#define FIRST_SIZE 8192
 
 int sf_cgroup_absent(const SfCgroup *cgroup)
 {
@@ -90,25 +91,6 @@ static int open_name(const SfCgroup *cgroup, const char *name)
     int fd = openat(cgroup->dir_fd, name, O_RDONLY | O_CLOEXEC);
 
     return fd < 0 ? -errno : fd;
-}
-
-/* One record in one pread(2), or -EFBIG. */
-static int read_record(int fd, char *buffer, size_t size, size_t *ret_len)
-{
-    ssize_t n;
-
-    if (size == 0)
-        return -EFBIG;
-    do
-        n = pread(fd, buffer, size, 0);
-    while (n < 0 && errno == EINTR);
-    if (n < 0)
-        return -errno;
-    if ((size_t)n == size)
-        return -EFBIG;
-    buffer[n] = '\0';
-    *ret_len = (size_t)n;
-    return 0;
 }
 
 /* Counts one fd more as kept, if it may be. */
@@ -159,23 +141,39 @@ static int renew_fd(SfCgroup *cgroup, const char *name, int kept)
     return dup3(fd, kept, O_CLOEXEC) < 0 ? -errno : 0;
 }
 
-static int read_kept(SfCgroup *cgroup, SfCgroupFile file, const char *name, char *buffer,
-                     size_t size, size_t *ret_len)
+/* Where a file's text goes: a buffer of the caller's, or a text that grows. */
+typedef struct Target {
+    char *buffer;
+    size_t size;
+    size_t *ret_len;
+    SfText *text; /* NULL: the buffer */
+} Target;
+
+static int read_into(int fd, const Target *target)
+{
+    return target->text ? sf_read_text_fd(fd, true, target->text)
+                        : sf_read_record_fd(fd, target->buffer, target->size, target->ret_len);
+}
+
+static int read_kept(SfCgroup *cgroup, SfCgroupFile file, const char *name, const Target *target)
 {
     SF_CLEANUP_FD int own = -1;
     int fd = borrow_fd(cgroup, file, name, &own);
     if (fd < 0)
         return fd;
 
-    int r = read_record(fd, buffer, size, ret_len);
+    int r = read_into(fd, target);
     if (r != -ENODEV || own >= 0)
         return r;
     r = renew_fd(cgroup, name, fd);
-    return r < 0 ? r : read_record(fd, buffer, size, ret_len);
+    return r < 0 ? r : read_into(fd, target);
 }
 
+/* NULL when there is no such file in this version, or at the top of all cgroups. */
 static const char *file_name(const SfCgroup *cgroup, SfCgroupFile file)
 {
+    if (FILES[file].not_at_root && cgroup->is_root)
+        return NULL;
     return cgroup->hierarchy->version == 2 ? FILES[file].v2 : FILES[file].v1;
 }
 
@@ -195,36 +193,34 @@ int sf_cgroup_read(SfCgroup *cgroup, SfCgroupFile file, char *buffer, size_t siz
         return -ENODATA;
     if (FILES[file].records)
         return sf_cgroup_read_name(cgroup, name, buffer, size, ret_len);
-    int r = read_kept(cgroup, file, name, buffer, size, ret_len);
+    Target target = {.buffer = buffer, .size = size, .ret_len = ret_len};
+    int r = read_kept(cgroup, file, name, &target);
     return r < 0 ? map_error(cgroup, r) : 0;
 }
 
-static int read_kept_alloc(SfCgroup *cgroup, SfCgroupFile file, const char *name, char **ret_text,
-                           size_t *ret_len)
+int sf_cgroup_read_text(SfCgroup *cgroup, SfCgroupFile file, SfText *text)
 {
-    for (size_t size = FIRST_SIZE;; size *= 4) {
-        SF_CLEANUP_FREE char *text = malloc(size);
-        if (!text)
-            return -ENOMEM;
-        int r = read_kept(cgroup, file, name, text, size, ret_len);
-        if (r == -EFBIG && size < SF_TEXT_MAX)
-            continue;
-        if (r == 0)
-            *ret_text = sf_steal_ptr(&text);
-        return r;
-    }
+    const char *name = file_name(cgroup, file);
+    Target target = {.text = text};
+
+    sf_text_reset(text);
+    if (!name)
+        return -ENODATA;
+    int r = FILES[file].records ? sf_read_text_at(cgroup->dir_fd, name, false, text)
+                                : read_kept(cgroup, file, name, &target);
+    return r < 0 ? map_error(cgroup, r) : 0;
 }
 
 int sf_cgroup_read_alloc(SfCgroup *cgroup, SfCgroupFile file, char **ret_text, size_t *ret_len)
 {
-    const char *name = file_name(cgroup, file);
+    SF_CLEANUP_TEXT SfText text = SF_TEXT_INIT;
 
-    if (!name)
-        return -ENODATA;
-    int r = FILES[file].records
-                ? sf_read_alloc_at(cgroup->dir_fd, name, SF_TEXT_MAX, ret_text, ret_len)
-                : read_kept_alloc(cgroup, file, name, ret_text, ret_len);
-    return r < 0 ? map_error(cgroup, r) : 0;
+    int r = sf_cgroup_read_text(cgroup, file, &text);
+    if (r < 0)
+        return r;
+    *ret_len = text.len;
+    *ret_text = sf_steal_ptr(&text.data); /* there also when it is empty */
+    return 0;
 }
 
 /* A number of 20 digits or "max", and a newline. */

@@ -51,6 +51,7 @@ struct SfCgroup {
     SfCgroup *parent;             /* a reference; NULL for the top */
     char *path;                   /* as /proc/PID/cgroup prints it */
     int dir_fd;
+    bool is_root;           /* of the whole hierarchy, in a cgroup file system */
     uint64_t device, inode; /* which directory dir_fd is: a path may be removed and made again */
     /* Taken from and given up under the cgroups' lock, but where it cannot become 0. */
     atomic_int refs;

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "daemon/source/cgroup_internal.h"
+#include "lib/base/scratch.h"
 
 /* A number of 20 digits or "max", and a newline. */
 #define NUMBER_SIZE 32
@@ -101,19 +102,12 @@ int sf_memory_stat_parse(const char *text, size_t len, unsigned version, SfMemor
 
 int sf_cgroup_memory_stat(SfCgroup *cgroup, SfMemoryStat *ret_stat)
 {
-    char small[8192]; /* enough for every kernel so far */
-    SF_CLEANUP_FREE char *large = NULL;
-    const char *text = small;
-    size_t len;
+    SF_SCRATCH SfText *text = sf_scratch_take();
 
-    int r = sf_cgroup_read(cgroup, SF_CGROUP_MEMORY_STAT, small, sizeof(small), &len);
-    if (r == -EFBIG) {
-        r = sf_cgroup_read_alloc(cgroup, SF_CGROUP_MEMORY_STAT, &large, &len);
-        text = large;
-    }
+    int r = sf_cgroup_read_text(cgroup, SF_CGROUP_MEMORY_STAT, text);
     if (r < 0)
         return r;
-    return sf_memory_stat_parse(text, len, sf_cgroup_version_of(cgroup), ret_stat);
+    return sf_memory_stat_parse(text->data, text->len, sf_cgroup_version_of(cgroup), ret_stat);
 }
 
 static int read_number(SfCgroup *cgroup, SfCgroupFile file, uint64_t *ret_value)
@@ -155,21 +149,23 @@ int sf_cgroup_swap_limit(SfCgroup *cgroup, uint64_t *ret_bytes)
     return 0;
 }
 
-int sf_cgroup_swap_usage(SfCgroup *cgroup, uint64_t *ret_bytes)
+int sf_cgroup_swap_usage_beside(SfCgroup *cgroup, uint64_t memory_bytes, uint64_t *ret_bytes)
 {
-    uint64_t both, memory;
+    uint64_t both;
 
     int r = read_number(cgroup, SF_CGROUP_SWAP_CURRENT, &both);
     if (r < 0)
         return r;
-    if (sf_cgroup_version_of(cgroup) == 1) {
-        r = sf_cgroup_memory_usage(cgroup, &memory);
-        if (r < 0)
-            return r;
-        both = sf_sub_sat(both, memory);
-    }
-    *ret_bytes = both;
+    *ret_bytes = sf_cgroup_version_of(cgroup) == 1 ? sf_sub_sat(both, memory_bytes) : both;
     return 0;
+}
+
+int sf_cgroup_swap_usage(SfCgroup *cgroup, uint64_t *ret_bytes)
+{
+    uint64_t memory_bytes = 0;
+
+    int r = sf_cgroup_version_of(cgroup) == 1 ? sf_cgroup_memory_usage(cgroup, &memory_bytes) : 0;
+    return r < 0 ? r : sf_cgroup_swap_usage_beside(cgroup, memory_bytes, ret_bytes);
 }
 
 int sf_cgroup_memsw_limit(SfCgroup *cgroup, uint64_t *ret_bytes)

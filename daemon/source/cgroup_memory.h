@@ -62,6 +62,9 @@ int sf_cgroup_memory_usage(SfCgroup *cgroup, uint64_t *ret_bytes) SF_WARN_UNUSED
  * (swapaccount=0, no swap controller). */
 int sf_cgroup_swap_limit(SfCgroup *cgroup, uint64_t *ret_bytes) SF_WARN_UNUSED;
 int sf_cgroup_swap_usage(SfCgroup *cgroup, uint64_t *ret_bytes) SF_WARN_UNUSED;
+/* The same beside sf_cgroup_memory_usage() of a moment before. */
+int sf_cgroup_swap_usage_beside(SfCgroup *cgroup, uint64_t memory_bytes,
+                                uint64_t *ret_bytes) SF_WARN_UNUSED;
 /* v1 memory+swap limit itself, for limit() over the hierarchy; -ENODATA on v2. */
 int sf_cgroup_memsw_limit(SfCgroup *cgroup, uint64_t *ret_bytes) SF_WARN_UNUSED;
 

@@ -10,14 +10,13 @@
 
 #include <fcntl.h>
 #include <linux/magic.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <time.h>
 
+#include "daemon/source/host_cache.h"
 #include "daemon/source/host_tree.h"
 #include "lib/base/io.h"
 #include "lib/base/text.h"
@@ -31,34 +30,7 @@ struct SfHost {
     uint64_t (*boottime_nsec)(void *data);
     void *clock_data;
 
-    /* The fd of each text between two reads; -1 while one is using it. A reader owns what it
-     * exchanged out. */
-    atomic_int text_fds[SF_HOST_TEXT_COUNT];
-
-    pthread_mutex_t lock;
-    SfSharedText *texts[SF_HOST_TEXT_COUNT]; /* protected by lock */
-};
-
-static const struct {
-    bool in_sys;
-    const char *path;
-} HOST_TEXTS[SF_HOST_TEXT_COUNT] = {
-    [SF_HOST_MEMINFO] = {false, "meminfo"},
-    [SF_HOST_STAT] = {false, "stat"},
-    [SF_HOST_CPUINFO] = {false, "cpuinfo"},
-    [SF_HOST_LOADAVG] = {false, "loadavg"},
-    [SF_HOST_SWAPS] = {false, "swaps"},
-    [SF_HOST_VMSTAT] = {false, "vmstat"},
-    [SF_HOST_DISKSTATS] = {false, "diskstats"},
-    [SF_HOST_PARTITIONS] = {false, "partitions"},
-    [SF_HOST_INTERRUPTS] = {false, "interrupts"},
-    [SF_HOST_SOFTIRQS] = {false, "softirqs"},
-    [SF_HOST_SCHEDSTAT] = {false, "schedstat"},
-    [SF_HOST_PAGETYPEINFO] = {false, "pagetypeinfo"},
-    [SF_HOST_SLABINFO] = {false, "slabinfo"},
-    [SF_HOST_CPU_ONLINE] = {true, "devices/system/cpu/online"},
-    [SF_HOST_CPU_POSSIBLE] = {true, "devices/system/cpu/possible"},
-    [SF_HOST_HUGE_PAGE_BYTES] = {true, "kernel/mm/transparent_hugepage/hpage_pmd_size"},
+    SfHostTextCache texts[SF_HOST_TEXT_COUNT];
 };
 
 static uint64_t clock_boottime(void *data)
@@ -116,9 +88,7 @@ static SfHost *host_new(const SfHostOptions *options)
     host->boottime_nsec = options->boottime_nsec ? options->boottime_nsec : clock_boottime;
     host->clock_data = options->clock_data;
     for (unsigned i = 0; i < SF_HOST_TEXT_COUNT; i++)
-        atomic_init(&host->text_fds[i], -1);
-    (void)pthread_mutex_init(&host->lock,
-                             NULL); /* cannot fail without attributes (pthread_mutex_init(3)) */
+        sf_host_cache_init(&host->texts[i]);
     return host;
 }
 
@@ -173,14 +143,11 @@ void sf_host_free(SfHost *host)
 {
     if (!host)
         return;
-    for (unsigned i = 0; i < SF_HOST_TEXT_COUNT; i++) {
-        (void)sf_close(atomic_load(&host->text_fds[i]));
-        sf_shared_text_unref(host->texts[i]);
-    }
+    for (unsigned i = 0; i < SF_HOST_TEXT_COUNT; i++)
+        sf_host_cache_clear(&host->texts[i]);
     (void)sf_close(host->sys_fd);
     (void)sf_close(host->proc_fd);
     (void)sf_close(host->root_fd);
-    (void)pthread_mutex_destroy(&host->lock); /* nobody can hold it: the host is being freed */
     free(host->root_path);
     free(host);
 }
@@ -220,115 +187,22 @@ uint64_t sf_host_boottime_nsec(const SfHost *host)
     return host->boottime_nsec(host->clock_data);
 }
 
-static SfSharedText *text_ref(SfSharedText *text)
+SfHostTextCache *sf_host_cache(SfHost *host, SfHostText which)
 {
-    __atomic_add_fetch(&text->refs, 1, __ATOMIC_RELAXED);
-    return text;
+    return &host->texts[which];
 }
 
-SfSharedText *sf_shared_text_unref(SfSharedText *text)
+static int make_cpus(const char *text, size_t len, void *made)
 {
-    if (text && __atomic_sub_fetch(&text->refs, 1, __ATOMIC_ACQ_REL) == 0) {
-        free(text->data);
-        free(text);
-    }
-    return NULL;
-}
-
-/*
- * Takes the kept fd of a text out of its slot, or opens one. Kept because /proc/stat allocates its
- * whole buffer at open (fs/proc/stat.c stat_open); taken out because two readers of one seq_file of
- * several records would tear each other's text (fs/seq_file.c starts anew at offset 0).
- */
-static int text_fd_take(SfHost *host, SfHostText which)
-{
-    int fd = atomic_exchange(&host->text_fds[which], -1);
-    if (fd >= 0)
-        return fd;
-
-    int dir_fd = HOST_TEXTS[which].in_sys ? host->sys_fd : host->proc_fd;
-    if (dir_fd < 0)
-        return -ENOENT;
-    fd = openat(dir_fd, HOST_TEXTS[which].path, O_RDONLY | O_CLOEXEC);
-    return fd < 0 ? -errno : fd;
-}
-
-static void text_fd_give_back(SfHost *host, SfHostText which, int fd)
-{
-    int expected = -1;
-
-    if (!atomic_compare_exchange_strong(&host->text_fds[which], &expected, fd))
-        (void)sf_close(fd);
-}
-
-static int text_read(SfHost *host, SfHostText which, SfSharedText **ret_text)
-{
-    /* Before the read: the text is at least as new as its stamp says. */
-    uint64_t now = sf_host_boottime_nsec(host);
-    SF_CLEANUP_FD int fd = text_fd_take(host, which);
-    if (fd < 0)
-        return fd;
-
-    SF_CLEANUP_FREE char *data = NULL;
-    size_t len;
-    int r = sf_read_alloc_fd(fd, SF_TEXT_MAX, &data, &len);
-    if (r < 0)
-        return r;
-    text_fd_give_back(host, which, sf_steal_fd(&fd));
-
-    SfSharedText *text = malloc(sizeof(*text));
-    if (!text)
-        return -ENOMEM;
-    *text = (SfSharedText){sf_steal_ptr(&data), len, now, 1};
-    *ret_text = text;
-    return 0;
-}
-
-static bool text_fresh(const SfSharedText *text, uint64_t now)
-{
-    /* A test's clock may go back; such a text is not trusted. */
-    return text && now >= text->read_at_nsec &&
-           now - text->read_at_nsec <= SF_HOST_TEXT_MAX_AGE_NSEC;
-}
-
-int sf_host_text(SfHost *host, SfHostText which, SfSharedText **ret_text)
-{
-    uint64_t now = sf_host_boottime_nsec(host);
-
-    pthread_mutex_lock(&host->lock);
-    if (text_fresh(host->texts[which], now)) {
-        *ret_text = text_ref(host->texts[which]);
-        pthread_mutex_unlock(&host->lock);
-        return 0;
-    }
-    pthread_mutex_unlock(&host->lock);
-
-    /* Several workers may come here at once; each reads for itself, which no more than the worker
-     * pool can. */
-    SfSharedText *text = NULL;
-    int r = text_read(host, which, &text);
-    if (r < 0)
-        return r;
-
-    SfSharedText *replaced = text_ref(text);
-    pthread_mutex_lock(&host->lock);
-    if (!host->texts[which] || host->texts[which]->read_at_nsec <= text->read_at_nsec ||
-        host->texts[which]->read_at_nsec > now + SF_HOST_TEXT_MAX_AGE_NSEC) {
-        SfSharedText *old = host->texts[which];
-        host->texts[which] = replaced;
-        replaced = old;
-    }
-    pthread_mutex_unlock(&host->lock);
-
-    sf_shared_text_unref(replaced);
-    *ret_text = text;
-    return 0;
+    return sf_cpuset_parse_list(text, len, made);
 }
 
 static int host_cpus(SfHost *host, SfHostText which, SfCpuSet *ret_set)
 {
+    static const SfDerivation CPUS = {.size = sizeof(SfCpuSet), .make = make_cpus};
     SfSharedText *text = NULL;
-    int r = sf_host_text(host, which, &text);
+
+    int r = sf_host_derived(host, which, &CPUS, &text);
     if (r == -ENOENT) {
         /* No sysfs, or a kernel without SMP: there is one CPU and its number is 0. */
         sf_cpuset_clear(ret_set);
@@ -337,9 +211,9 @@ static int host_cpus(SfHost *host, SfHostText which, SfCpuSet *ret_set)
     }
     if (r < 0)
         return r;
-    r = sf_cpuset_parse_list(text->data, text->len, ret_set);
+    *ret_set = *(const SfCpuSet *)text->derived;
     sf_shared_text_unref(text);
-    return r;
+    return 0;
 }
 
 int sf_host_online_cpus(SfHost *host, SfCpuSet *ret_set)

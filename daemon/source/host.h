@@ -18,8 +18,11 @@
 
 typedef struct SfHost SfHost;
 
-/* A host-wide text is at most this old when a container is answered from it. */
+/* A host-wide text is at most this old when a container is answered from it; */
 #define SF_HOST_TEXT_MAX_AGE_NSEC (10u * 1000 * 1000)
+/* this where only what hardly ever changes is taken from it: which lines and columns there are,
+ * when the host booted. Who reads once a second then hardly ever pays for the host's whole text. */
+#define SF_HOST_SHAPE_MAX_AGE_NSEC (UINT64_C(5) * 1000 * 1000 * 1000)
 
 /* The texts that are read once for all containers. */
 typedef enum SfHostText {
@@ -71,16 +74,32 @@ uint64_t sf_host_ticks_per_sec(const SfHost *host);
 /* Nanoseconds since the host booted (CLOCK_BOOTTIME), or the test's clock. */
 uint64_t sf_host_boottime_nsec(const SfHost *host);
 
-/* A refcounted text that is not older than SF_HOST_TEXT_MAX_AGE_NSEC. Release with
- * sf_host_text_unref(). */
+/* What is made of a text once for all containers: at each reading of it, into memory that is used
+ * again. Must be constant, and the same for all who ask for one text. */
+typedef struct SfDerivation {
+    size_t size; /* of what is made; all zero at first */
+    /* *made is what an earlier text left there. What it then holds may borrow from the text. 0, or
+     * negative errno, which all who ask for it get. */
+    int (*make)(const char *text, size_t len, void *made);
+    void (*clear)(void *made); /* frees what it holds; NULL: nothing */
+} SfDerivation;
+
+/* A refcounted text that is not older than its kind may be (SF_HOST_TEXT_MAX_AGE_NSEC, or for
+ * SF_HOST_STAT, _VMSTAT, _SWAPS and _HUGE_PAGE_BYTES SF_HOST_SHAPE_MAX_AGE_NSEC). It never changes
+ * while somebody holds it. Release with sf_shared_text_unref(). */
 typedef struct SfSharedText {
-    char *data; /* NUL-terminated */
+    const char *data; /* NUL-terminated */
     size_t len;
     uint64_t read_at_nsec; /* boot time of the read */
-    int refs;              /* atomic */
+    const void *derived;   /* by sf_host_derived(); else NULL */
 } SfSharedText;
 
+/* Taken without a lock while it is fresh. Who finds it too old reads it anew, one at a time for
+ * each text: the others wait for that one read. */
 int sf_host_text(SfHost *host, SfHostText which, SfSharedText **ret_text) SF_WARN_UNUSED;
+/* The same with what the derivation made of it. */
+int sf_host_derived(SfHost *host, SfHostText which, const SfDerivation *derivation,
+                    SfSharedText **ret_text) SF_WARN_UNUSED;
 SfSharedText *sf_shared_text_unref(SfSharedText *text);
 
 /* sys/devices/system/cpu/online; where sysfs has none, CPU 0. -errno. */

@@ -108,10 +108,13 @@ int sf_pid_stat_parse(const char *text, size_t len, SfPidStat *ret_stat)
 
 int sf_pid_stat_read(const SfHost *host, pid_t pid, SfPidStat *ret_stat)
 {
-    char text[PID_STAT_SIZE];
+    char path[64], text[PID_STAT_SIZE];
     size_t len;
 
-    int r = read_file(host, pid, "stat", text, sizeof(text), &len);
+    /* One piece (fs/proc/base.c, ONE()): read of every task of a container. */
+    int r = path_of(pid, "stat", path, sizeof(path));
+    if (r == 0)
+        r = sf_read_record_at(sf_host_proc_fd(host), path, text, sizeof(text), &len);
     if (r < 0)
         return gone(r);
     return sf_pid_stat_parse(text, len, ret_stat);

@@ -15,10 +15,11 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "daemon/source/process.h"
 #include "lib/base/io.h"
-#include "lib/base/text.h"
+#include "lib/base/scratch.h"
 
 /* Cgroups of one container that are looked into; tasks in further ones are not counted. */
 #define CGROUPS_MAX 16384
@@ -30,7 +31,8 @@ typedef struct Walk {
     const char *list;                   /* the file read in each cgroup */
     int (*visit)(pid_t id, void *data); /* negative ends the walk */
     void *data;
-    GQueue paths; /* owned strings: cgroups to visit, relative to the node */
+    SfText *paths; /* each with its NUL: cgroups to visit, relative to the node */
+    SfText *text;  /* of one list */
     unsigned cgroups;
 } Walk;
 
@@ -51,71 +53,124 @@ static int visit_list(Walk *walk, SfSlice text)
     return 0;
 }
 
-static int read_list(Walk *walk, int dir_fd)
+/* A list too long for a text. */
+static int read_long_list(Walk *walk, int dir_fd)
 {
     SF_CLEANUP_FREE char *text = NULL;
     size_t len;
 
     int r = sf_read_alloc_at(dir_fd, walk->list, LIST_MAX, &text, &len);
-    /* The cgroup is gone, or it is in a threaded subtree, where cgroup.procs cannot be read (its
-     * domain's lists them). */
-    if (r == -ENOENT || r == -ENODEV || r == -EOPNOTSUPP)
-        return 0;
     return r < 0 ? r : visit_list(walk, sf_slice(text, len));
 }
 
-static void queue_child(Walk *walk, const char *path, const char *name)
+static int read_list(Walk *walk, int dir_fd)
 {
-    if (walk->cgroups >= CGROUPS_MAX || strlen(path) + strlen(name) + 2 > PATH_MAX)
+    int r = sf_read_text_at(dir_fd, walk->list, false, walk->text);
+
+    if (r == 0)
+        return visit_list(walk, sf_slice(walk->text->data, walk->text->len));
+    if (r == -EFBIG)
+        r = read_long_list(walk, dir_fd);
+    /* The cgroup is gone, or it is in a threaded subtree, where cgroup.procs cannot be read (its
+     * domain's lists them). */
+    return r == -ENOENT || r == -ENODEV || r == -EOPNOTSUPP ? 0 : r;
+}
+
+/* parent: where its path is among walk->paths. */
+static void queue_child(Walk *walk, size_t parent, const char *name)
+{
+    SfText *paths = walk->paths;
+    size_t parent_len = strlen(paths->data + parent), name_len = strlen(name);
+    size_t size = parent_len + (parent_len > 0) + name_len + 1;
+
+    if (walk->cgroups >= CGROUPS_MAX || size > PATH_MAX || size > SF_TEXT_MAX - paths->len)
         return;
+    char *room = sf_text_room(paths, size); /* may move what the parent's path is in */
+    if (!room)
+        return; /* no memory: see walk_tree() */
+    memcpy(room, paths->data + parent, parent_len);
+    if (parent_len > 0)
+        room[parent_len++] = '/';
+    memcpy(room + parent_len, name, name_len + 1);
+    sf_text_added(paths, size);
     walk->cgroups++;
-    g_queue_push_tail(&walk->paths, *path ? g_strconcat(path, "/", name, NULL) : g_strdup(name));
 }
 
-/* Takes dir_fd over. */
-static void queue_children(Walk *walk, int dir_fd, const char *path)
+/* Not fdopendir(3), which allocates. */
+static void queue_children(Walk *walk, int dir_fd, size_t path)
 {
-    DIR *dir = fdopendir(dir_fd);
+    char buffer[8192] __attribute__((aligned(__alignof__(struct dirent64))));
 
-    if (!dir) {
-        (void)sf_close(dir_fd);
-        return;
+    for (ssize_t n; (n = getdents64(dir_fd, buffer, sizeof(buffer))) > 0;) {
+        for (ssize_t at = 0; at < n;) {
+            const struct dirent64 *entry = (const struct dirent64 *)(const void *)(buffer + at);
+            at += entry->d_reclen;
+            /* kernfs and the file systems of captured trees fill in d_type. */
+            if (entry->d_type == DT_DIR && strcmp(entry->d_name, ".") != 0 &&
+                strcmp(entry->d_name, "..") != 0)
+                queue_child(walk, path, entry->d_name);
+        }
     }
-    for (const struct dirent *entry; (entry = readdir(dir));) {
-        /* kernfs and the file systems of captured trees fill in d_type. */
-        if (entry->d_type == DT_DIR && strcmp(entry->d_name, ".") != 0 &&
-            strcmp(entry->d_name, "..") != 0)
-            queue_child(walk, path, entry->d_name);
-    }
-    (void)closedir(dir); /* nothing to lose: it was only read */
 }
 
-static int walk_one(Walk *walk, SfCgroup *cgroup, const char *path)
+/* kernfs counts a directory's subdirectories in its links (kernfs_refresh_inode()). */
+static bool has_children(SfCgroup *cgroup, int dir_fd)
 {
-    SF_CLEANUP_FD int fd = openat(sf_cgroup_dir_fd(cgroup), *path ? path : ".",
-                                  O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    struct stat st;
+
+    return !sf_cgroup_is_genuine(cgroup) || fstat(dir_fd, &st) < 0 || st.st_nlink != 2;
+}
+
+static int open_below(SfCgroup *cgroup, const char *path)
+{
+    int fd =
+        openat(sf_cgroup_dir_fd(cgroup), path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+    return fd < 0 ? -errno : fd;
+}
+
+/* The node itself: most have nothing below them, and then the directory that is open will do. */
+static int walk_top(Walk *walk, SfCgroup *cgroup)
+{
+    int r = read_list(walk, sf_cgroup_dir_fd(cgroup));
+
+    if (r < 0 || !has_children(cgroup, sf_cgroup_dir_fd(cgroup)))
+        return r;
+    SF_CLEANUP_FD int fd = open_below(cgroup, ".");
     if (fd < 0)
-        return errno == ENOENT || errno == ENODEV ? 0 : -errno;
+        return fd == -ENOENT || fd == -ENODEV ? 0 : fd;
+    queue_children(walk, fd, 0);
+    return 0;
+}
+
+static int walk_one(Walk *walk, SfCgroup *cgroup, size_t path)
+{
+    SF_CLEANUP_FD int fd = open_below(cgroup, walk->paths->data + path);
+    if (fd < 0)
+        return fd == -ENOENT || fd == -ENODEV ? 0 : fd;
 
     int r = read_list(walk, fd);
-    if (r < 0)
-        return r;
-    queue_children(walk, sf_steal_fd(&fd), path);
-    return 0;
+    if (r == 0 && has_children(cgroup, fd))
+        queue_children(walk, fd, path);
+    return r;
 }
 
 static int walk_tree(SfCgroup *cgroup, Walk *walk)
 {
-    int r = 0;
+    SF_SCRATCH SfText *paths = sf_scratch_take();
+    SF_SCRATCH SfText *text = sf_scratch_take();
+    size_t at = 1;
 
-    g_queue_init(&walk->paths);
-    g_queue_push_tail(&walk->paths, g_strdup(""));
-    for (char *path; r == 0 && (path = g_queue_pop_head(&walk->paths));) {
+    walk->paths = paths;
+    walk->text = text;
+    sf_text_append(paths, "", 1); /* the node's own */
+    int r = paths->error ? paths->error : walk_top(walk, cgroup);
+    while (r == 0 && at < paths->len) {
+        size_t path = at;
+        at += strlen(paths->data + at) + 1;
         r = walk_one(walk, cgroup, path);
-        g_free(path);
     }
-    g_queue_clear_full(&walk->paths, g_free);
-    return r;
+    return r < 0 ? r : paths->error;
 }
 
 typedef struct Counter {
@@ -162,8 +217,15 @@ static int read_inner_pid(const SfHost *host, pid_t tid, pid_t *ret_inner_pid)
     unsigned levels;
 
     (void)snprintf(path, sizeof(path), "%d/status", tid); /* at most 18 bytes */
-    int r = sf_read_at(sf_host_proc_fd(host), path, text, sizeof(text), &len);
+    int r = sf_read_record_at(sf_host_proc_fd(host), path, text, sizeof(text), &len);
     return r < 0 ? r : sf_pid_status_parse_nspid(text, len, ret_inner_pid, &levels);
+}
+
+pid_t sf_task_inner_pid(const SfHost *host, pid_t tid)
+{
+    pid_t inner_pid;
+
+    return tid > 0 && read_inner_pid(host, tid, &inner_pid) == 0 ? inner_pid : 0;
 }
 
 int sf_cgroup_count_tasks(SfCgroup *cgroup, const SfHost *host, bool inner_pids,
@@ -184,9 +246,8 @@ int sf_cgroup_count_tasks(SfCgroup *cgroup, const SfHost *host, bool inner_pids,
     count->running = in_proportion(count->running, counter.examined, count->total);
     count->uninterruptible = in_proportion(count->uninterruptible, counter.examined, count->total);
     /* The task may have ended since; then there is no answer, which 0 says. */
-    if (inner_pids && count->highest_pid > 0 &&
-        read_inner_pid(host, count->highest_pid, &count->highest_inner_pid) < 0)
-        count->highest_inner_pid = 0;
+    if (inner_pids)
+        count->highest_inner_pid = sf_task_inner_pid(host, count->highest_pid);
     *ret_count = *count;
     return 0;
 }

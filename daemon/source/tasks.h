@@ -25,5 +25,7 @@ typedef struct SfTaskCount {
  * NSpid of the highest_pid task. Tasks and cgroups that go away meanwhile are passed over. */
 int sf_cgroup_count_tasks(SfCgroup *cgroup, const SfHost *host, bool inner_pids,
                           SfTaskCount *ret_count) SF_WARN_UNUSED;
+/* highest_inner_pid of such a task; 0 when it is gone. */
+pid_t sf_task_inner_pid(const SfHost *host, pid_t tid);
 /* Pids (not threads) in the cgroup tree: for pid:N look-up and tests. The caller frees. */
 int sf_cgroup_pids(SfCgroup *cgroup, pid_t **ret_pids, unsigned *ret_count) SF_WARN_UNUSED;

@@ -16,8 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const char *text = (const char *)data;
     SfCpuQuota quota;
     SfCpuUsage usage;
-    SfCpuUsageOne *usages = NULL;
-    unsigned count;
+    SF_CLEANUP_TEXT SfText usages = SF_TEXT_INIT;
     uint64_t nsec;
 
     if (sf_cpu_max_parse(text, size, &quota) == 0 && quota.period_usec == 0)
@@ -26,8 +25,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         abort();
     (void)!sf_cpuacct_stat_parse(text, size, 100, &usage);
     (void)!sf_cpu_stat_parse_throttled(text, size, &nsec);
-    if (sf_cpuacct_all_parse(text, size, &usages, &count) == 0 && count == 0)
+    if (sf_cpuacct_all_parse(text, size, &usages) == 0 && sf_cpu_usages_count(&usages) == 0)
         abort();
-    free(usages);
     return 0;
 }

@@ -147,17 +147,19 @@ static void test_throttled(void **state)
 static void test_percpu_parse(void **state)
 {
     static const char TEXT[] = "cpu user system\n0 10 20\n1 30 40\n4 18446744073709551615 0\n";
-    SfCpuUsageOne *usages = NULL;
-    unsigned count = 0;
+    SF_CLEANUP_TEXT SfText memory = SF_TEXT_INIT;
+    SfCpuUsage sum;
 
-    assert_int_equal(sf_cpuacct_all_parse(TEXT, strlen(TEXT), &usages, &count), 0);
-    assert_int_equal(count, 3);
+    assert_int_equal(sf_cpuacct_all_parse(TEXT, strlen(TEXT), &memory), 0);
+    assert_int_equal(sf_cpu_usages_count(&memory), 3);
+    const SfCpuUsageOne *usages = sf_cpu_usages(&memory);
     assert_int_equal(usages[1].cpu, 1);
     assert_int_equal(usages[1].user_nsec, 30);
     assert_int_equal(usages[1].system_nsec, 40);
     assert_int_equal(usages[2].cpu, 4);
-    free(usages);
-    usages = NULL;
+    assert_int_equal(sf_cpu_usages_sum(&memory, &sum), 0);
+    assert_true(sum.user_nsec == UINT64_MAX);
+    assert_int_equal(sum.system_nsec, 60);
 
     static const char *const BAD[] = {"",
                                       "cpu user system\n",
@@ -169,17 +171,15 @@ static void test_percpu_parse(void **state)
                                       "cpu user system\n\n",
                                       "cpu user system\n-1 1 2\n"};
     for (size_t i = 0; i < sizeof(BAD) / sizeof(BAD[0]); i++)
-        assert_int_equal(sf_cpuacct_all_parse(BAD[i], strlen(BAD[i]), &usages, &count), -EINVAL);
-    assert_null(usages);
+        assert_int_equal(sf_cpuacct_all_parse(BAD[i], strlen(BAD[i]), &memory), -EINVAL);
 }
 
 static void test_usage_read(void **state)
 {
     Box box;
     SfCpuUsage result;
-    SfCpuUsageOne *usages = NULL;
-    unsigned count;
-    uint64_t nsec;
+    SF_CLEANUP_TEXT SfText usages = SF_TEXT_INIT;
+    uint64_t nsec = 1;
 
     box_open(&box, 2, SF_CONTROLLER_CPUACCT);
     assert_int_equal(sf_cgroup_cpu_usage(box.cgroup, 100, &result), -ENODATA);
@@ -187,7 +187,14 @@ static void test_usage_read(void **state)
     assert_int_equal(sf_cgroup_cpu_usage(box.cgroup, 100, &result), 0);
     assert_int_equal(result.user_nsec, 1000);
     assert_int_equal(sf_cgroup_cpu_throttled(box.cgroup, &nsec), -ENODATA);
-    assert_int_equal(sf_cgroup_cpu_usage_percpu(box.cgroup, &usages, &count), -ENODATA);
+    assert_int_equal(sf_cgroup_cpu_stat(box.cgroup, &result, &nsec), 0);
+    assert_int_equal(result.system_nsec, 2000);
+    assert_int_equal(nsec, 0);
+    box_write(&box, CTR, "cpu.stat", "user_usec 4\nsystem_usec 5\nthrottled_usec 6\n");
+    assert_int_equal(sf_cgroup_cpu_stat(box.cgroup, &result, &nsec), 0);
+    assert_int_equal(result.user_nsec, 4000);
+    assert_int_equal(nsec, 6000);
+    assert_int_equal(sf_cgroup_cpu_usage_percpu(box.cgroup, &usages), -ENODATA);
     box_close(&box);
 
     box_open(&box, 1, SF_CONTROLLER_CPUACCT);

@@ -142,6 +142,7 @@ static void test_no_cgroup_of_its_own(void **state)
     SfContainerMemory memory;
     SfContainerQuota quota;
     SfCpuUsage usage;
+    SF_CLEANUP_TEXT SfText cpus = SF_TEXT_INIT;
     SfCpuTimes times;
     SfTaskCount count;
     uint64_t load[3];
@@ -153,7 +154,7 @@ static void test_no_cgroup_of_its_own(void **state)
     SfContainer *container = make(&world, SF_CPU_POLICY_QUOTA);
     assert_int_equal(sf_container_memory(container, &memory), -ENODATA);
     assert_int_equal(sf_container_cpu_usage(container, &usage), -ENODATA);
-    assert_int_equal(sf_container_cpu_times(container, &times), -ENODATA);
+    assert_int_equal(sf_container_cpu_times(container, &cpus, &times), -ENODATA);
     assert_int_equal(sf_container_tasks(container, &count), -ENODATA);
     assert_int_equal(sf_container_load(container, load), -ENODATA);
     assert_int_equal(sf_container_quota(container, &quota), 0);
@@ -168,7 +169,7 @@ static void test_no_cgroup_of_its_own(void **state)
     world_open(&world);
     container = make(&world, SF_CPU_POLICY_QUOTA);
     assert_int_equal(sf_container_memory(container, &memory), -ENODATA);
-    assert_int_equal(sf_container_cpu_times(container, &times), -ENODATA);
+    assert_int_equal(sf_container_cpu_times(container, &cpus, &times), -ENODATA);
     assert_int_equal(sf_container_quota(container, &quota), 0);
     assert_null(sf_container_task_cgroup(container));
     assert_cpus(container, "0-7");
@@ -237,27 +238,26 @@ static void test_quota_and_policy(void **state)
 static void test_v2_cpu_times(void **state)
 {
     World world;
+    SF_CLEANUP_TEXT SfText cpus = SF_TEXT_INIT;
     SfCpuTimes times;
 
     v2_world(&world);
     world_open(&world);
     SfContainer *container = make(&world, SF_CPU_POLICY_QUOTA);
-    assert_int_equal(sf_container_cpu_times(container, &times), 0);
+    assert_int_equal(sf_container_cpu_times(container, &cpus, &times), 0);
     assert_int_equal(times.count, 2);
     assert_int_equal(times.cpus[0].cpu, 4);
     assert_int_equal(times.total.user_nsec, 12 * SEC);
     assert_int_equal(times.total.system_nsec, 3 * SEC);
     assert_int_equal(times.total.idle_nsec, 105 * SEC); /* 2 x 60 s - 15 s */
-    sf_cpu_times_clear(&times);
 
     pass(&world, 10 * SEC);
     cg(&world, "slice/pod/c1/cpu.stat",
        "usage_usec 30000000\nuser_usec 27000000\nsystem_usec 3000000\nthrottled_usec 5000000\n");
-    assert_int_equal(sf_container_cpu_times(container, &times), 0);
+    assert_int_equal(sf_container_cpu_times(container, &cpus, &times), 0);
     assert_int_equal(times.total.user_nsec, 27 * SEC);
     assert_int_equal(times.total.steal_nsec, 5 * SEC);
     assert_int_equal(times.total.idle_nsec, 105 * SEC);
-    sf_cpu_times_clear(&times);
 
     SfCpuUsage usage;
     assert_int_equal(sf_container_cpu_usage(container, &usage), 0);
@@ -340,6 +340,7 @@ static void test_v1_cpu(void **state)
 {
     World world;
     SfContainerQuota quota;
+    SF_CLEANUP_TEXT SfText cpus = SF_TEXT_INIT;
     SfCpuTimes times;
 
     v1_world(&world);
@@ -349,7 +350,7 @@ static void test_v1_cpu(void **state)
     assert_int_equal(sf_container_quota(container, &quota), 0);
     assert_int_equal(quota.quota.quota_usec, 50000);
     assert_string_equal(sf_cgroup_path(quota.by), "/pod");
-    assert_int_equal(sf_container_cpu_times(container, &times), 0);
+    assert_int_equal(sf_container_cpu_times(container, &cpus, &times), 0);
     assert_int_equal(times.count, 3);
     /* CPU 0 is not shown: its 1.5 s fill up the idlest. */
     assert_int_equal(times.cpus[0].user_nsec, 2 * SEC);
@@ -358,7 +359,6 @@ static void test_v1_cpu(void **state)
     assert_int_equal(times.total.user_nsec, 3 * SEC);
     assert_int_equal(times.total.system_nsec, 4500 * MSEC);
     assert_int_equal(times.total.idle_nsec, 180 * SEC - 7500 * MSEC);
-    sf_cpu_times_clear(&times);
     sf_container_unref(container);
 
     container = make(&world, SF_CPU_POLICY_QUOTA);
@@ -369,11 +369,10 @@ static void test_v1_cpu(void **state)
     tree_remove(&world.tree, "sys/fs/cgroup/cpu/pod/c1/cpuacct.usage_all");
     cg(&world, "cpu/pod/c1/cpuacct.stat", "user 300\nsystem 100\n");
     container = make(&world, SF_CPU_POLICY_CPUSET);
-    assert_int_equal(sf_container_cpu_times(container, &times), 0);
+    assert_int_equal(sf_container_cpu_times(container, &cpus, &times), 0);
     for (unsigned i = 0; i < 3; i++)
         assert_int_equal(times.cpus[i].user_nsec, 1 * SEC);
     assert_int_equal(times.total.system_nsec, 1 * SEC);
-    sf_cpu_times_clear(&times);
     sf_container_unref(container);
     world_end(&world);
 }
@@ -425,9 +424,10 @@ static void test_hybrid(void **state)
         "3:memory:/pod/c1\n2:cpuset:/pod/c1\n1:cpu,cpuacct:/\n0::/pod/c1\n");
     SfContainer *container = make(&world, SF_CPU_POLICY_QUOTA);
     SfContainerMemory memory;
+    SF_CLEANUP_TEXT SfText cpus = SF_TEXT_INIT;
     SfCpuTimes times;
     assert_int_equal(get_memory(container).limit.value, 256 * MIB);
-    assert_int_equal(sf_container_cpu_times(container, &times), -ENODATA);
+    assert_int_equal(sf_container_cpu_times(container, &cpus, &times), -ENODATA);
     assert_cpus(container, "1-3");
     sf_container_unref(container);
     put(&world, "proc/42/cgroup", "3:memory:/\n2:cpuset:/\n1:cpu,cpuacct:/pod/c1\n0::/\n");
@@ -475,6 +475,7 @@ static void test_removed(void **state)
 {
     World world;
     SfContainerMemory memory;
+    SF_CLEANUP_TEXT SfText cpus = SF_TEXT_INIT;
     SfCpuTimes times;
 
     v2_world(&world);
@@ -482,7 +483,7 @@ static void test_removed(void **state)
     SfContainer *container = make(&world, SF_CPU_POLICY_QUOTA);
     tree_remove(&world.tree, "sys/fs/cgroup/slice/pod/c1");
     assert_int_equal(sf_container_memory(container, &memory), -ENODEV);
-    assert_int_equal(sf_container_cpu_times(container, &times), -ENODEV);
+    assert_int_equal(sf_container_cpu_times(container, &cpus, &times), -ENODEV);
     sf_container_unref(container);
     world_end(&world);
 }

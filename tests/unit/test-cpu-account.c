@@ -20,6 +20,21 @@
 #define SEC 1000000000ull
 #define MSEC 1000000ull
 
+/* The tests hold several answers at a time: each has memory of its own. */
+static int take(SfCpuAccount *account, const SfCpuSample *sample, const SfCpuSet *visible,
+                SfCpuTimes *ret_times)
+{
+    SfText memory = SF_TEXT_INIT;
+
+    return sf_cpu_account_update(account, sample, visible, &memory, ret_times);
+}
+
+static void times_clear(SfCpuTimes *times)
+{
+    free((void *)times->cpus);
+    *times = (SfCpuTimes){0};
+}
+
 static SfCpuSet cpus(const char *list)
 {
     SfCpuSet set;
@@ -38,7 +53,7 @@ static SfCpuTimes update(SfCpuAccount *account, const char *list, uint64_t age_n
     SfCpuSet visible = cpus(list);
     SfCpuTimes times;
 
-    assert_int_equal(sf_cpu_account_update(account, &sample, &visible, &times), 0);
+    assert_int_equal(take(account, &sample, &visible, &times), 0);
     assert_int_equal(times.count, sf_cpuset_count(&visible));
     return times;
 }
@@ -54,7 +69,7 @@ static SfCpuTimes update_v1(SfCpuAccount *account, const char *list, uint64_t ag
         sample.usage.user_nsec += percpu[i].user_nsec;
         sample.usage.system_nsec += percpu[i].system_nsec;
     }
-    assert_int_equal(sf_cpu_account_update(account, &sample, &visible, &times), 0);
+    assert_int_equal(take(account, &sample, &visible, &times), 0);
     return times;
 }
 
@@ -75,7 +90,7 @@ static void test_two_loops_under_quota(void **state)
     assert_time(&times.total, 0, 0, 20 * SEC, 0);
     assert_int_equal(times.cpus[0].cpu, 4);
     assert_int_equal(times.cpus[1].cpu, 5);
-    sf_cpu_times_clear(&times);
+    times_clear(&times);
 
     /* Two busy loops under a quota of 1.5: 75 % busy. What remains is idle where the kernel tells
      * of no throttling ... */
@@ -83,22 +98,22 @@ static void test_two_loops_under_quota(void **state)
     assert_time(&times.total, 15 * SEC, 0, 25 * SEC, 0);
     for (unsigned i = 0; i < 2; i++)
         assert_time(&times.cpus[i], 7500 * MSEC, 0, 12500 * MSEC, 0);
-    sf_cpu_times_clear(&times);
+    times_clear(&times);
 
     /* ... and stolen where it does: the tasks wanted to run. */
     times = update(account, "4-5", 30 * SEC, 30 * SEC, 0, 5 * SEC);
     assert_time(&times.total, 30 * SEC, 0, 25 * SEC, 5 * SEC);
     for (unsigned i = 0; i < 2; i++)
         assert_time(&times.cpus[i], 15 * SEC, 0, 12500 * MSEC, 2500 * MSEC);
-    sf_cpu_times_clear(&times);
+    times_clear(&times);
 
     /* One loop: 50 %. Another container's work: nothing. */
     times = update(account, "4-5", 40 * SEC, 40 * SEC, 0, 5 * SEC);
     assert_time(&times.total, 40 * SEC, 0, 35 * SEC, 5 * SEC);
-    sf_cpu_times_clear(&times);
+    times_clear(&times);
     times = update(account, "4-5", 50 * SEC, 40 * SEC, 0, 5 * SEC);
     assert_time(&times.total, 40 * SEC, 0, 55 * SEC, 5 * SEC);
-    sf_cpu_times_clear(&times);
+    times_clear(&times);
     sf_cpu_account_free(account);
 }
 
@@ -109,11 +124,11 @@ static void test_steal_takes_only_what_is_left(void **state)
     /* Throttled time is counted on every CPU of the cpuset, and can be many times what passed. */
     SfCpuTimes times = update(account, "0-1", 10 * SEC, 12 * SEC, 3 * SEC, 100 * SEC);
     assert_time(&times.total, 12 * SEC, 3 * SEC, 0, 5 * SEC);
-    sf_cpu_times_clear(&times);
+    times_clear(&times);
     /* What it did not get then it does not get later. */
     times = update(account, "0-1", 20 * SEC, 12 * SEC, 3 * SEC, 100 * SEC);
     assert_time(&times.total, 12 * SEC, 3 * SEC, 20 * SEC, 5 * SEC);
-    sf_cpu_times_clear(&times);
+    times_clear(&times);
     sf_cpu_account_free(account);
 }
 
@@ -124,10 +139,10 @@ static void test_first_sample_discards_surplus(void **state)
     /* Two CPUs of 10 s age cannot have used 100 s: the cgroup is older than init. */
     SfCpuTimes times = update(account, "0-1", 10 * SEC, 75 * SEC, 25 * SEC, 0);
     assert_time(&times.total, 15 * SEC, 5 * SEC, 0, 0);
-    sf_cpu_times_clear(&times);
+    times_clear(&times);
     times = update(account, "0-1", 20 * SEC, 76 * SEC, 25 * SEC, 0);
     assert_time(&times.total, 16 * SEC, 5 * SEC, 19 * SEC, 0);
-    sf_cpu_times_clear(&times);
+    times_clear(&times);
     sf_cpu_account_free(account);
 }
 
@@ -136,22 +151,22 @@ static void test_unplaced_is_carried(void **state)
     SfCpuAccount *account = sf_cpu_account_new();
     SfCpuTimes times = update(account, "0", 10 * SEC, 0, 0, 0);
 
-    sf_cpu_times_clear(&times);
+    times_clear(&times);
     times = update(account, "0", 11 * SEC, 2 * SEC, 1 * SEC, 1 * SEC);
     assert_int_equal(times.total.user_nsec + times.total.system_nsec, 1 * SEC);
     assert_int_equal(times.total.idle_nsec, 10 * SEC);
-    sf_cpu_times_clear(&times);
+    times_clear(&times);
     times = update(account, "0", 15 * SEC, 2 * SEC, 1 * SEC, 1 * SEC);
     assert_time(&times.total, 2 * SEC, 1 * SEC, 12 * SEC, 0);
-    sf_cpu_times_clear(&times);
+    times_clear(&times);
 
     /* At one instant nothing can be placed, and nothing is lost. */
     times = update(account, "0", 15 * SEC, 3 * SEC, 1 * SEC, 0);
     assert_time(&times.total, 2 * SEC, 1 * SEC, 12 * SEC, 0);
-    sf_cpu_times_clear(&times);
+    times_clear(&times);
     times = update(account, "0", 16 * SEC, 3 * SEC, 1 * SEC, 0);
     assert_time(&times.total, 3 * SEC, 1 * SEC, 12 * SEC, 0);
-    sf_cpu_times_clear(&times);
+    times_clear(&times);
     sf_cpu_account_free(account);
 }
 
@@ -162,10 +177,10 @@ static void test_nice_is_part_of_user(void **state)
     SfCpuSet visible = cpus("0");
     SfCpuTimes times;
 
-    assert_int_equal(sf_cpu_account_update(account, &sample, &visible, &times), 0);
+    assert_int_equal(take(account, &sample, &visible, &times), 0);
     assert_time(&times.total, 4 * SEC, 1 * SEC, 3 * SEC, 0);
     assert_int_equal(times.total.nice_nsec, 2 * SEC);
-    sf_cpu_times_clear(&times);
+    times_clear(&times);
     sf_cpu_account_free(account);
 }
 
@@ -179,7 +194,7 @@ static void test_v1_goes_to_its_own_cpu(void **state)
     assert_time(&times.cpus[0], 2500 * MSEC, 1 * SEC, 6500 * MSEC, 0);
     assert_time(&times.cpus[1], 3500 * MSEC, 0, 6500 * MSEC, 0);
     assert_time(&times.total, 6 * SEC, 1 * SEC, 13 * SEC, 0);
-    sf_cpu_times_clear(&times);
+    times_clear(&times);
 
     /* A CPU's own time beyond the interval finds room at its neighbour. */
     percpu[1].user_nsec += 3 * SEC;
@@ -187,7 +202,7 @@ static void test_v1_goes_to_its_own_cpu(void **state)
     assert_int_equal(times.cpus[0].user_nsec, 4500 * MSEC);
     assert_int_equal(times.cpus[1].user_nsec, 4500 * MSEC);
     assert_time(&times.total, 9 * SEC, 1 * SEC, 14 * SEC, 0);
-    sf_cpu_times_clear(&times);
+    times_clear(&times);
     sf_cpu_account_free(account);
 }
 
@@ -196,35 +211,35 @@ static void test_cpus_come_and_go(void **state)
     SfCpuAccount *account = sf_cpu_account_new();
     SfCpuTimes times = update(account, "0-1", 10 * SEC, 10 * SEC, 0, 0);
 
-    sf_cpu_times_clear(&times);
+    times_clear(&times);
     /* CPU 1 was there when the interval began: it has its part of it, and keeps that in the total.
      */
     times = update(account, "0", 20 * SEC, 14 * SEC, 0, 0);
     assert_int_equal(times.count, 1);
     assert_time(&times.cpus[0], 7 * SEC, 0, 13 * SEC, 0);
     assert_time(&times.total, 14 * SEC, 0, 26 * SEC, 0);
-    sf_cpu_times_clear(&times);
+    times_clear(&times);
     times = update(account, "0", 30 * SEC, 14 * SEC, 0, 0);
     assert_time(&times.total, 14 * SEC, 0, 36 * SEC, 0);
-    sf_cpu_times_clear(&times);
+    times_clear(&times);
 
     /* CPU 2 starts at nothing; CPU 1 goes on where it was. */
     times = update(account, "0-2", 40 * SEC, 18 * SEC, 0, 0);
     assert_time(&times.cpus[0], 11 * SEC, 0, 29 * SEC, 0);
     assert_time(&times.cpus[1], 7 * SEC, 0, 13 * SEC, 0);
     assert_time(&times.cpus[2], 0, 0, 0, 0);
-    sf_cpu_times_clear(&times);
+    times_clear(&times);
     times = update(account, "0-2", 50 * SEC, 24 * SEC, 0, 0);
     assert_time(&times.cpus[0], 13 * SEC, 0, 37 * SEC, 0);
     assert_time(&times.cpus[1], 9 * SEC, 0, 21 * SEC, 0);
     assert_time(&times.cpus[2], 2 * SEC, 0, 8 * SEC, 0);
-    sf_cpu_times_clear(&times);
+    times_clear(&times);
 
     /* More than the old CPUs can have used was used on the new one. */
     times = update(account, "0-3", 60 * SEC, 64 * SEC, 0, 0);
     assert_time(&times.cpus[2], 12 * SEC, 0, 8 * SEC, 0);
     assert_time(&times.cpus[3], 10 * SEC, 0, 0, 0);
-    sf_cpu_times_clear(&times);
+    times_clear(&times);
     sf_cpu_account_free(account);
 }
 
@@ -237,18 +252,18 @@ static void test_v1_cpus_come_and_go(void **state)
 
     SfCpuTimes times = update_v1(account, "0", 10 * SEC, percpu, 2);
     assert_time(&times.cpus[0], 6 * SEC, 0, 4 * SEC, 0);
-    sf_cpu_times_clear(&times);
+    times_clear(&times);
     percpu[1].user_nsec += 3 * SEC;
     times = update_v1(account, "0-1", 20 * SEC, percpu, 2);
     assert_time(&times.cpus[0], 9 * SEC, 0, 11 * SEC, 0);
     assert_time(&times.cpus[1], 0, 0, 0, 0);
-    sf_cpu_times_clear(&times);
+    times_clear(&times);
     /* From here on it is. */
     percpu[1].user_nsec += 3 * SEC;
     times = update_v1(account, "0-1", 30 * SEC, percpu, 2);
     assert_time(&times.cpus[0], 9 * SEC, 0, 21 * SEC, 0);
     assert_time(&times.cpus[1], 3 * SEC, 0, 7 * SEC, 0);
-    sf_cpu_times_clear(&times);
+    times_clear(&times);
     sf_cpu_account_free(account);
 }
 
@@ -258,14 +273,14 @@ static void test_older_sample_changes_nothing(void **state)
     SfCpuTimes times = update(account, "0-1", 20 * SEC, 10 * SEC, 2 * SEC, 0);
     SfCpuTime before = times.total;
 
-    sf_cpu_times_clear(&times);
+    times_clear(&times);
     times = update(account, "0-2", 10 * SEC, 30 * SEC, 1 * SEC, 99);
     assert_memory_equal(&times.total, &before, sizeof(before));
     assert_time(&times.cpus[2], 0, 0, 0, 0);
-    sf_cpu_times_clear(&times);
+    times_clear(&times);
     times = update(account, "0-1", 20 * SEC, 10 * SEC, 2 * SEC, 0);
     assert_memory_equal(&times.total, &before, sizeof(before));
-    sf_cpu_times_clear(&times);
+    times_clear(&times);
     sf_cpu_account_free(account);
 }
 
@@ -274,14 +289,14 @@ static void test_decreasing_input(void **state)
     SfCpuAccount *account = sf_cpu_account_new();
     SfCpuTimes times = update(account, "0", 20 * SEC, 10 * SEC, 2 * SEC, 4 * SEC);
 
-    sf_cpu_times_clear(&times);
+    times_clear(&times);
     times = update(account, "0", 21 * SEC, 9 * SEC, 0, 0);
     assert_time(&times.total, 10 * SEC, 2 * SEC, 5 * SEC, 4 * SEC);
-    sf_cpu_times_clear(&times);
+    times_clear(&times);
     /* Recovered: only what is new counts. */
     times = update(account, "0", 22 * SEC, 10 * SEC + 1, 2 * SEC, 4 * SEC);
     assert_time(&times.total, 10 * SEC + 1, 2 * SEC, 6 * SEC - 1, 4 * SEC);
-    sf_cpu_times_clear(&times);
+    times_clear(&times);
     sf_cpu_account_free(account);
 }
 
@@ -291,9 +306,9 @@ static void test_extreme_values(void **state)
     SfCpuTimes times = update(account, "0-8191", UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX);
 
     assert_int_equal(times.total.user_nsec + times.total.system_nsec >= UINT64_MAX / 2, 1);
-    sf_cpu_times_clear(&times);
+    times_clear(&times);
     times = update(account, "0-8191", UINT64_MAX, 0, 0, 0);
-    sf_cpu_times_clear(&times);
+    times_clear(&times);
     sf_cpu_account_free(account);
     sf_cpu_account_free(NULL);
 }
@@ -400,7 +415,7 @@ static void check_sum(World *world)
         sf_cpuset_add(&all, cpu);
     if (world->age_nsec == 0)
         return;
-    assert_int_equal(sf_cpu_account_update(world->account, &sample, &all, &times), 0);
+    assert_int_equal(take(world->account, &sample, &all, &times), 0);
     for (unsigned i = 0; i < times.count; i++) {
         add(&sum, &times.cpus[i]);
         world->last[i] = times.cpus[i];
@@ -410,7 +425,7 @@ static void check_sum(World *world)
     assert_int_equal(sum.system_nsec, times.total.system_nsec);
     assert_int_equal(sum.idle_nsec, times.total.idle_nsec);
     assert_int_equal(sum.steal_nsec, times.total.steal_nsec);
-    sf_cpu_times_clear(&times);
+    times_clear(&times);
 }
 
 static uint64_t used(const World *world, SfCpuUsage *ret_usage)
@@ -482,7 +497,7 @@ static void step(World *world)
         sample.percpu = percpu;
         sample.percpu_count = MAX_CPUS;
     }
-    assert_int_equal(sf_cpu_account_update(world->account, &sample, &visible, &times), 0);
+    assert_int_equal(take(world->account, &sample, &visible, &times), 0);
     /* The first interval began with the container. */
     check(world, &times, &visible, world->sampled ? elapsed : world->age_nsec, !older);
     if (!world->sampled) {
@@ -491,7 +506,7 @@ static void step(World *world)
         assert_int_equal(busy(&times.total), all - world->lost_nsec);
     }
     world->sampled = true;
-    sf_cpu_times_clear(&times);
+    times_clear(&times);
     check_sum(world);
 }
 
@@ -519,7 +534,7 @@ static void run_world(uint64_t seed, bool v1)
         SfCpuSet visible = cpus("0-11");
         SfCpuTimes times;
         uint64_t all = used(&world, &sample.usage);
-        assert_int_equal(sf_cpu_account_update(world.account, &sample, &visible, &times), 0);
+        assert_int_equal(take(world.account, &sample, &visible, &times), 0);
         if (i == 2) {
             assert_int_equal(busy(&times.total), all - world.lost_nsec);
             if (world.lost_nsec == 0) {
@@ -527,7 +542,7 @@ static void run_world(uint64_t seed, bool v1)
                 assert_int_equal(times.total.nice_nsec, sample.usage.nice_nsec);
             }
         }
-        sf_cpu_times_clear(&times);
+        times_clear(&times);
     }
     sf_cpu_account_free(world.account);
 }
@@ -551,7 +566,7 @@ static void test_save_and_restore(void **state)
     SF_CLEANUP_TEXT SfText text = SF_TEXT_INIT;
     SfCpuTimes times = update(account, "4-5", 10 * SEC, 3 * SEC, 1 * SEC, 2 * SEC);
 
-    sf_cpu_times_clear(&times);
+    times_clear(&times);
     sf_cpu_account_save(account, &text);
     sf_text_puts(&text, "behind");
     SfSlice rest = sf_slice(text.data, text.len);
@@ -562,8 +577,8 @@ static void test_save_and_restore(void **state)
     assert_int_equal(times.count, again.count);
     assert_memory_equal(&times.total, &again.total, sizeof(times.total));
     assert_memory_equal(times.cpus, again.cpus, times.count * sizeof(times.cpus[0]));
-    sf_cpu_times_clear(&times);
-    sf_cpu_times_clear(&again);
+    times_clear(&times);
+    times_clear(&again);
 
     /* Cut off, or of another build: refused, and nothing is changed. */
     for (size_t len = 0; len + 6 < text.len; len++) {
@@ -575,7 +590,7 @@ static void test_save_and_restore(void **state)
     assert_int_equal(sf_cpu_account_restore(next, &rest), -EBADMSG);
     again = update(next, "4-6", 12 * SEC, 5 * SEC, 2 * SEC, 2 * SEC);
     assert_int_equal(again.count, 3);
-    sf_cpu_times_clear(&again);
+    times_clear(&again);
     sf_cpu_account_free(account);
     sf_cpu_account_free(next);
 }

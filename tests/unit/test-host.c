@@ -118,6 +118,93 @@ static void test_text_age(void **state)
     assert_null(sf_shared_text_unref(NULL));
 }
 
+/* Where only what hardly ever changes is taken from a text, it may be older. */
+static void test_shape_age(void **state)
+{
+    const Tree *tree = *state;
+    SfSharedText *text;
+
+    tree_write(tree, "proc/stat", "one\n");
+    SfHost *host = open_tree_host(tree);
+    assert_int_equal(sf_host_text(host, SF_HOST_STAT, &text), 0);
+    sf_shared_text_unref(text);
+    tree_write(tree, "proc/stat", "two\n");
+    now_nsec += SF_HOST_SHAPE_MAX_AGE_NSEC;
+    assert_int_equal(sf_host_text(host, SF_HOST_STAT, &text), 0);
+    assert_string_equal(text->data, "one\n");
+    sf_shared_text_unref(text);
+    now_nsec += 1;
+    assert_int_equal(sf_host_text(host, SF_HOST_STAT, &text), 0);
+    assert_string_equal(text->data, "two\n");
+    sf_shared_text_unref(text);
+    sf_host_free(host);
+}
+
+typedef struct Made {
+    unsigned times; /* with this memory */
+    char *copy;
+} Made;
+
+static unsigned made_count, cleared_count;
+
+static int make_copy(const char *text, size_t len, void *made)
+{
+    Made *copy = made;
+
+    free(copy->copy);
+    copy->copy = strndup(text, len);
+    copy->times++;
+    made_count++;
+    return len == 4 ? -EINVAL : 0;
+}
+
+static void clear_copy(void *made)
+{
+    free(((Made *)made)->copy);
+    cleared_count++;
+}
+
+/* Made once for each read, into the memory of a text that nobody holds any more. */
+static void test_derived(void **state)
+{
+    static const SfDerivation COPY = {.size = sizeof(Made), .make = make_copy, .clear = clear_copy};
+    const Tree *tree = *state;
+    SfSharedText *first, *second;
+
+    made_count = cleared_count = 0;
+    tree_write(tree, "proc/meminfo", "first\n");
+    SfHost *host = open_tree_host(tree);
+    assert_int_equal(sf_host_text(host, SF_HOST_MEMINFO, &first), 0);
+    assert_null(first->derived);
+    sf_shared_text_unref(first);
+    assert_int_equal(sf_host_derived(host, SF_HOST_MEMINFO, &COPY, &first), 0);
+    assert_int_equal(sf_host_derived(host, SF_HOST_MEMINFO, &COPY, &second), 0);
+    assert_ptr_equal(first, second);
+    assert_int_equal(made_count, 1);
+    sf_shared_text_unref(second);
+
+    for (unsigned i = 0; i < 10; i++) {
+        tree_write(tree, "proc/meminfo", "another\n");
+        now_nsec += SF_HOST_TEXT_MAX_AGE_NSEC + 1;
+        assert_int_equal(sf_host_derived(host, SF_HOST_MEMINFO, &COPY, &second), 0);
+        assert_string_equal(((const Made *)second->derived)->copy, "another\n");
+        sf_shared_text_unref(second);
+    }
+    assert_int_equal(made_count, 11);
+    assert_string_equal(((const Made *)first->derived)->copy, "first\n");
+
+    tree_write(tree, "proc/meminfo", "bad\n");
+    now_nsec += SF_HOST_TEXT_MAX_AGE_NSEC + 1;
+    assert_int_equal(sf_host_derived(host, SF_HOST_MEMINFO, &COPY, &second), -EINVAL);
+    assert_int_equal(sf_host_derived(host, SF_HOST_MEMINFO, &COPY, &second), -EINVAL);
+    assert_int_equal(made_count, 12); /* and not tried again for the same text */
+    assert_int_equal(cleared_count, 0);
+    sf_host_free(host);
+    assert_int_equal(cleared_count, 2); /* three texts' memory was enough, one of them is held */
+    sf_shared_text_unref(first);
+    assert_int_equal(cleared_count, 3);
+}
+
 static void test_text_missing(void **state)
 {
     const Tree *tree = *state;
@@ -215,7 +302,7 @@ static void *read_many(void *data)
 static uint64_t running_clock(void *data)
 {
     /* Every look is past the age: each read goes to the file. */
-    return __atomic_add_fetch((uint64_t *)data, 2 * SF_HOST_TEXT_MAX_AGE_NSEC, __ATOMIC_SEQ_CST);
+    return __atomic_add_fetch((uint64_t *)data, 2 * SF_HOST_SHAPE_MAX_AGE_NSEC, __ATOMIC_SEQ_CST);
 }
 
 static void test_threads(void **state)
@@ -262,6 +349,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_options, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_proc, setup, teardown),
         cmocka_unit_test_setup_teardown(test_text_age, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_shape_age, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_derived, setup, teardown),
         cmocka_unit_test_setup_teardown(test_text_missing, setup, teardown),
         cmocka_unit_test_setup_teardown(test_cpus, setup, teardown),
         cmocka_unit_test_setup_teardown(test_files, setup, teardown),
