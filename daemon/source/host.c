@@ -241,6 +241,15 @@ int sf_host_file_mode(const SfHost *host, const char *path, unsigned *ret_mode)
     return 0;
 }
 
+int sf_host_file_text(const SfHost *host, const char *path, SfText *text)
+{
+    int dir_fd;
+    const char *rest;
+
+    int r = sf_host_resolve(host, path, &dir_fd, &rest);
+    return r < 0 ? r : sf_read_text_at(dir_fd, rest, false, text);
+}
+
 int sf_host_file_read(const SfHost *host, const char *path, char **ret_text, size_t *ret_len)
 {
     int dir_fd;

@@ -15,6 +15,7 @@
 
 #include "lib/base/cpuset.h"
 #include "lib/base/number.h"
+#include "lib/base/text.h"
 
 typedef struct SfHost SfHost;
 
@@ -109,8 +110,9 @@ int sf_host_possible_cpus(SfHost *host, SfCpuSet *ret_set) SF_WARN_UNUSED;
 /* Mode bits and existence of the host's own file behind a view's path ("/proc/meminfo",
  * "/sys/..."): -ENOENT where this kernel has none. */
 int sf_host_file_mode(const SfHost *host, const char *path, unsigned *ret_mode) SF_WARN_UNUSED;
-/* The host's own text of such a file, at most SF_TEXT_MAX. The caller frees. For diff and tests,
- * not for the read path. */
+/* The host's own text of such a file, at most SF_TEXT_MAX, in a text's memory. */
+int sf_host_file_text(const SfHost *host, const char *path, SfText *text) SF_WARN_UNUSED;
+/* The same in memory that the caller frees. For diff and tests, not for the read path. */
 int sf_host_file_read(const SfHost *host, const char *path, char **ret_text,
                       size_t *ret_len) SF_WARN_UNUSED;
 

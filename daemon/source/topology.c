@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "lib/base/fd.h"
+#include "lib/base/scratch.h"
 
 #define NODE_DIRECTORY "/sys/devices/system/node"
 #define CPUFREQ_DIRECTORY "/sys/devices/system/cpu/cpufreq"
@@ -16,11 +16,10 @@
 
 static int read_list(SfHost *host, const char *path, SfCpuSet *ret_set)
 {
-    SF_CLEANUP_FREE char *text = NULL;
-    size_t len;
+    SF_SCRATCH SfText *text = sf_scratch_take();
 
-    int r = sf_host_file_read(host, path, &text, &len);
-    return r < 0 ? r : sf_cpuset_parse_list(text, len, ret_set);
+    int r = sf_host_file_text(host, path, text);
+    return r < 0 ? r : sf_cpuset_parse_list(text->data, text->len, ret_set);
 }
 
 int sf_host_nodes(SfHost *host, SfNodeSet which, SfCpuSet *ret_nodes)
@@ -54,13 +53,12 @@ int sf_node_meminfo_total(const char *text, size_t len, uint64_t *ret_kb)
 
 int sf_host_node_total_kb(SfHost *host, unsigned node, uint64_t *ret_kb)
 {
-    SF_CLEANUP_FREE char *text = NULL;
+    SF_SCRATCH SfText *text = sf_scratch_take();
     char path[PATH_SIZE];
-    size_t len;
 
     (void)snprintf(path, sizeof(path), NODE_DIRECTORY "/node%u/meminfo", node);
-    int r = sf_host_file_read(host, path, &text, &len);
-    return r < 0 ? r : sf_node_meminfo_total(text, len, ret_kb);
+    int r = sf_host_file_text(host, path, text);
+    return r < 0 ? r : sf_node_meminfo_total(text->data, text->len, ret_kb);
 }
 
 int sf_cpu_words_parse(const char *text, size_t len, SfCpuSet *ret_cpus)
@@ -83,11 +81,10 @@ int sf_cpu_words_parse(const char *text, size_t len, SfCpuSet *ret_cpus)
 
 int sf_host_cpufreq_cpus(SfHost *host, unsigned policy, SfCpuSet *ret_cpus)
 {
-    SF_CLEANUP_FREE char *text = NULL;
+    SF_SCRATCH SfText *text = sf_scratch_take();
     char path[PATH_SIZE];
-    size_t len;
 
     (void)snprintf(path, sizeof(path), CPUFREQ_DIRECTORY "/policy%u/related_cpus", policy);
-    int r = sf_host_file_read(host, path, &text, &len);
-    return r < 0 ? r : sf_cpu_words_parse(text, len, ret_cpus);
+    int r = sf_host_file_text(host, path, text);
+    return r < 0 ? r : sf_cpu_words_parse(text->data, text->len, ret_cpus);
 }

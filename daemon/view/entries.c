@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "daemon/view/view_private.h"
+#include "lib/base/scratch.h"
 
 /* One entry of a listing, followed by its name with NUL; not aligned. */
 typedef struct EntryHeader {
@@ -182,8 +183,7 @@ int sf_view_list(SfView *view, const Place *place, SfText *text)
 int sf_view_render_below(SfView *view, const SfHostNode *below, SfText *text)
 {
     const SfProviderOps *ops = sf_view_provider(below->directory)->ops;
-    SF_CLEANUP_FREE char *host = NULL;
-    size_t len = 0;
+    SF_SCRATCH SfText *host = sf_scratch_take();
     struct stat st;
     bool constant;
 
@@ -193,12 +193,12 @@ int sf_view_render_below(SfView *view, const SfHostNode *below, SfText *text)
     /* Root inside owns what it sees; what only the host's root may read is still not its own. */
     if (!(st.st_mode & S_IROTH))
         return -EACCES;
-    r = sf_host_file_read(sf_container_host(view->container), below->path, &host, &len);
+    r = sf_host_file_text(sf_container_host(view->container), below->path, host);
     if (r < 0)
         return r;
     if (is_masked(view, below->path))
-        return ops->mask(view->container, below->relative, sf_slice(host, len), text);
-    sf_text_append(text, host, len);
+        return ops->mask(view->container, below->relative, sf_slice(host->data, host->len), text);
+    sf_text_append(text, host->data, host->len);
     return 0;
 }
 

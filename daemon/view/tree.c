@@ -13,38 +13,63 @@
 
 #include "daemon/provider/provider.h"
 #include "daemon/view/view.h"
-#include "daemon/view/view.h"
-
-int sf_tree_child(const SfTree *tree, unsigned parent, const char *name, size_t name_len)
-{
-    for (unsigned i = 1; i < tree->count; i++) {
-        const SfTreeNode *node = &tree->nodes[i];
-        if (node->parent == parent && strlen(node->name) == name_len &&
-            memcmp(node->name, name, name_len) == 0)
-            return (int)i;
-    }
-    return -1;
-}
 
 int sf_tree_by_inode(const SfTree *tree, uint64_t inode)
 {
-    for (unsigned i = 0; i < tree->count; i++) {
-        if (tree->nodes[i].inode == inode)
-            return (int)i;
+    for (size_t bucket = inode % SF_TREE_BUCKETS; tree->by_inode[bucket] > 0;
+         bucket = (bucket + 1) % SF_TREE_BUCKETS) {
+        unsigned node = tree->by_inode[bucket] - 1u;
+        if (tree->nodes[node].inode == inode)
+            return (int)node;
     }
     return -1;
 }
 
+static void list_inode(SfTree *tree, unsigned node)
+{
+    size_t bucket = tree->nodes[node].inode % SF_TREE_BUCKETS;
+
+    while (tree->by_inode[bucket] > 0)
+        bucket = (bucket + 1) % SF_TREE_BUCKETS;
+    tree->by_inode[bucket] = (uint16_t)(node + 1);
+}
+
 /* FNV-1a over the parent's number and the name. 0 and 1 are taken: no inode, and the top. */
-static uint32_t inode_of(const SfTree *tree, unsigned parent, SfSlice name)
+static uint32_t first_inode(const SfTree *tree, unsigned parent, const char *name, size_t name_len)
 {
     uint32_t hash = 2166136261u ^ tree->nodes[parent].inode;
 
-    for (size_t i = 0; i < name.len; i++)
-        hash = (hash ^ (unsigned char)name.data[i]) * 16777619u;
-    while (hash < 2 || sf_tree_by_inode(tree, hash) >= 0)
-        hash++; /* two paths that meet differ by build; the table has none */
-    return hash;
+    for (size_t i = 0; i < name_len; i++)
+        hash = (hash ^ (unsigned char)name[i]) * 16777619u;
+    return hash < 2 ? 2 : hash;
+}
+
+static uint32_t next_inode(uint32_t inode)
+{
+    return inode == UINT32_MAX ? 2 : inode + 1;
+}
+
+static uint32_t inode_of(const SfTree *tree, unsigned parent, SfSlice name)
+{
+    uint32_t inode = first_inode(tree, parent, name.data, name.len);
+
+    while (sf_tree_by_inode(tree, inode) >= 0)
+        inode = next_inode(inode); /* two paths that meet differ by build; the table has none */
+    return inode;
+}
+
+/* A name's node has the first number that its path makes, or one of those behind. */
+int sf_tree_child(const SfTree *tree, unsigned parent, const char *name, size_t name_len)
+{
+    uint32_t inode = first_inode(tree, parent, name, name_len);
+
+    for (int i; (i = sf_tree_by_inode(tree, inode)) >= 0; inode = next_inode(inode)) {
+        const SfTreeNode *node = &tree->nodes[i];
+        if (i > 0 && node->parent == parent && node->name_len == name_len &&
+            memcmp(node->name, name, name_len) == 0)
+            return i;
+    }
+    return -1;
 }
 
 static unsigned add_node(SfTree *tree, unsigned parent, SfSlice name, int provider)
@@ -52,7 +77,12 @@ static unsigned add_node(SfTree *tree, unsigned parent, SfSlice name, int provid
     assert(tree->count < SF_TREE_MAX_NODES);
     uint32_t inode = tree->count == 0 ? SF_VIEW_ROOT : inode_of(tree, parent, name);
     unsigned index = tree->count++;
-    tree->nodes[index] = (SfTreeNode){g_strndup(name.data, name.len), parent, inode, provider};
+    tree->nodes[index] = (SfTreeNode){.name = g_strndup(name.data, name.len),
+                                      .name_len = name.len,
+                                      .parent = parent,
+                                      .inode = inode,
+                                      .provider = provider};
+    list_inode(tree, index);
     return index;
 }
 

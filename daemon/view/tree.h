@@ -13,8 +13,12 @@
  * input). */
 #define SF_TREE_MAX_NODES 256
 
+/* A power of two, so large that chains stay short. */
+#define SF_TREE_BUCKETS (4u * SF_TREE_MAX_NODES)
+
 typedef struct SfTreeNode {
-    char *name;      /* last component; "" for the top */
+    char *name; /* last component; "" for the top */
+    size_t name_len;
     unsigned parent; /* index; the top is its own parent */
     uint32_t inode;  /* made of the path: not of its place in the table, which builds differ in */
     int provider;    /* index in the provider table; -1: a directory no provider answers for */
@@ -23,6 +27,7 @@ typedef struct SfTreeNode {
 typedef struct SfTree {
     SfTreeNode nodes[SF_TREE_MAX_NODES]; /* [0] is the top; a parent stands before its children */
     unsigned count;
+    uint16_t by_inode[SF_TREE_BUCKETS]; /* a node's index and 1; 0: none; collisions go on behind */
 } SfTree;
 
 /* The tree of the provider table; made at the first call, thread-safe, lives as long as the
