@@ -121,8 +121,10 @@ typedef enum SfCgroupFile {
     SF_CGROUP_MEMORY_PRESSURE,
     SF_CGROUP_IO_PRESSURE,
     SF_CGROUP_IRQ_PRESSURE,
-    SF_CGROUP_SLABINFO, /* memory.slabinfo | memory.kmem.slabinfo */
-    SF_CGROUP_THREADS,  /* cgroup.threads | tasks */
+    SF_CGROUP_SLABINFO,    /* memory.slabinfo | memory.kmem.slabinfo */
+    SF_CGROUP_THREADS,     /* cgroup.threads | tasks */
+    SF_CGROUP_HUGETLB_MAX, /* of one page size, by sf_cgroup_hugetlb() alone */
+    SF_CGROUP_HUGETLB_CURRENT,
     SF_CGROUP_FILE_COUNT
 } SfCgroupFile;
 

@@ -185,6 +185,21 @@ int sf_cgroup_read_name(SfCgroup *cgroup, const char *name, char *buffer, size_t
     return r < 0 ? map_error(cgroup, r) : 0;
 }
 
+int sf_cgroup_read_huge(SfCgroup *cgroup, SfCgroupFile file, uint64_t page_kb, const char *name,
+                        char *buffer, size_t size, size_t *ret_len)
+{
+    Target target = {.buffer = buffer, .size = size, .ret_len = ret_len};
+    uint64_t kept_kb = 0;
+
+    if (cgroup->is_root)
+        return -ENODATA; /* not there: CFTYPE_NOT_ON_ROOT, in both versions */
+    if (!atomic_compare_exchange_strong(&cgroup->cgroups->kept_page_kb, &kept_kb, page_kb) &&
+        kept_kb != page_kb)
+        return sf_cgroup_read_name(cgroup, name, buffer, size, ret_len);
+    int r = read_kept(cgroup, file, name, &target);
+    return r < 0 ? map_error(cgroup, r) : 0;
+}
+
 int sf_cgroup_read(SfCgroup *cgroup, SfCgroupFile file, char *buffer, size_t size, size_t *ret_len)
 {
     const char *name = file_name(cgroup, file);

@@ -37,6 +37,7 @@ struct SfCgroups {
     unsigned hierarchy_count;
     SfHierarchy *by_controller[SF_CONTROLLER_COUNT]; /* NULL: nobody has it */
 
+    _Atomic uint64_t kept_page_kb; /* the size whose hugetlb files are kept: the first asked for */
     unsigned kept_fds_max;
     atomic_uint kept_fds;
 
@@ -68,6 +69,10 @@ void sf_hierarchies_clear(SfCgroups *cgroups);
  */
 int sf_cgroup_read_name(SfCgroup *cgroup, const char *name, char *buffer, size_t size,
                         size_t *ret_len) SF_WARN_UNUSED;
+/* The same of a hugetlb file, whose name has the page size in it; kept for one size, the host's
+ * default, which is the one that is asked for all the time. */
+int sf_cgroup_read_huge(SfCgroup *cgroup, SfCgroupFile file, uint64_t page_kb, const char *name,
+                        char *buffer, size_t size, size_t *ret_len) SF_WARN_UNUSED;
 /* -ENODEV when the cgroup was removed, else -ENODATA: what the absence of a file means. */
 int sf_cgroup_absent(const SfCgroup *cgroup) SF_WARN_UNUSED;
 void sf_cgroup_close_files(SfCgroup *cgroup);

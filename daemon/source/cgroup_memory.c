@@ -192,7 +192,8 @@ static int hugetlb_name(uint64_t page_kb, const char *suffix, char *name, size_t
     return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
 }
 
-static int read_hugetlb(SfCgroup *cgroup, uint64_t page_kb, const char *suffix, uint64_t *ret_bytes)
+static int read_hugetlb(SfCgroup *cgroup, SfCgroupFile file, uint64_t page_kb, const char *suffix,
+                        uint64_t *ret_bytes)
 {
     char name[64], text[NUMBER_SIZE];
     size_t len;
@@ -200,7 +201,7 @@ static int read_hugetlb(SfCgroup *cgroup, uint64_t page_kb, const char *suffix, 
     int r = hugetlb_name(page_kb, suffix, name, sizeof(name));
     if (r < 0)
         return r;
-    r = sf_cgroup_read_name(cgroup, name, text, sizeof(text), &len);
+    r = sf_cgroup_read_huge(cgroup, file, page_kb, name, text, sizeof(text), &len);
     if (r < 0)
         return r;
     return sf_slice_limit(sf_slice(text, len), ret_bytes);
@@ -214,10 +215,12 @@ int sf_cgroup_hugetlb(SfCgroup *cgroup, uint64_t page_kb, uint64_t *ret_limit_by
 
     if (page_kb == 0)
         return -ENODATA;
-    int r = read_hugetlb(cgroup, page_kb, v2 ? "max" : "limit_in_bytes", &limit);
+    int r =
+        read_hugetlb(cgroup, SF_CGROUP_HUGETLB_MAX, page_kb, v2 ? "max" : "limit_in_bytes", &limit);
     if (r < 0)
         return r;
-    r = read_hugetlb(cgroup, page_kb, v2 ? "current" : "usage_in_bytes", &usage);
+    r = read_hugetlb(cgroup, SF_CGROUP_HUGETLB_CURRENT, page_kb, v2 ? "current" : "usage_in_bytes",
+                     &usage);
     if (r < 0)
         return r;
     /* v1: PAGE_COUNTER_MAX here is rounded down to whole huge pages (hugetlb_cgroup_init). */
