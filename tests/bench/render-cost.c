@@ -3,8 +3,8 @@
  * render-cost [--check] [--rounds N] [--scenario DIR] [FILE...]: what it costs to render the text
  * of a virtual file, without FUSE: nanoseconds, system calls, heap allocations, locks, and those of
  * the locks that another container's rendering takes too. "warm" is one render right after another,
- * "cold" one a second later, when nothing that is remembered for a moment holds any more. FILE:
- * provider names; without any, the hot files. See docs/PERFORMANCE.md.
+ * "cold" one some seconds later, when nothing that is remembered for a moment holds any more. FILE:
+ * provider names; without any, the hot files.
  *
  * --check measures no time, and fails when a file allocates, or takes a lock of all containers' but
  * the keep's (lib/base/keep.h): each container has a keep of its own for it.
