@@ -14,6 +14,7 @@
 
 #include "daemon/view/view_private.h"
 #include "lib/base/fd.h"
+#include "lib/base/scratch.h"
 
 /* Bytes of text that all open files of one view may hold together (ENFILE past it; the first is
  * always allowed). */
@@ -108,35 +109,6 @@ static int open_events(SfView *view, const Place *place, int flags)
     return provider->ops->open_events(view->container);
 }
 
-/* What a thread renders into, kept for its next text. */
-#define SCRATCH_MAX (256u << 10)
-static _Thread_local SfText scratch;
-static pthread_key_t scratch_key;
-
-static void clear_scratch(void *text)
-{
-    sf_text_clear(text);
-}
-
-static void make_scratch_key(void)
-{
-    (void)pthread_key_create(&scratch_key, clear_scratch); /* else the last text leaks */
-}
-
-static SfText *take_scratch(void)
-{
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-    if (scratch.capacity > SCRATCH_MAX)
-        sf_text_clear(&scratch);
-    if (!scratch.data) {
-        (void)pthread_once(&once, make_scratch_key); /* cannot fail with a valid control variable */
-        (void)pthread_setspecific(scratch_key, &scratch); /* the same */
-    }
-    sf_text_reset(&scratch);
-    return &scratch;
-}
-
 /* An open file or directory with a text of its own. */
 static int open_own(SfView *view, const SfKeepNew *entry, const Place *place, const SfText *text,
                     int *events_fd, SfViewHandle **ret_handle)
@@ -170,7 +142,7 @@ static int open_file(SfView *view, const Place *place, const Opening *opening,
                      SfViewOpened *ret_opened)
 {
     SF_CLEANUP_FD int events_fd = open_events(view, place, opening->flags);
-    SfText *text = take_scratch();
+    SF_SCRATCH SfText *text = sf_scratch_take();
 
     *ret_opened = (SfViewOpened){0};
     if (events_fd < -1)
@@ -205,7 +177,7 @@ static int open_directory(SfView *view, uint64_t inode, const Place *place, SfVi
                        .kind = SF_KEEP_KIND_DIRECTORY,
                        .place = inode,
                        .opened_by = request};
-    SfText *text = take_scratch();
+    SF_SCRATCH SfText *text = sf_scratch_take();
     int no_events = -1;
 
     if (!sf_view_keep(view))
@@ -319,7 +291,7 @@ int sf_view_open_directory(SfView *view, uint64_t inode, SfViewRequest request,
 
 static int make_again(SfView *view, SfViewHandle *handle)
 {
-    SfText *text = take_scratch();
+    SF_SCRATCH SfText *text = sf_scratch_take();
 
     int r = handle->directory ? list(view, &handle->place, text)
                               : sf_view_render(view, &handle->place, text);

@@ -27,6 +27,7 @@
 
 #include "daemon/view/view_private.h"
 #include "lib/base/fd.h"
+#include "lib/base/scratch.h"
 
 /* Where nobody can say from where a thread reads, a text this old is made anew. */
 #define UNSEEN_NSEC (UINT64_C(1000) * 1000 * 1000)
@@ -291,11 +292,11 @@ static int show(Pages *pages, const char *text, size_t len, uint64_t changes)
 /* A new text for a reader that began anew. */
 static int renew(SfView *view, const Place *place, Pages *pages, SfViewRequest request)
 {
-    SF_CLEANUP_TEXT SfText text = SF_TEXT_INIT;
+    SF_SCRATCH SfText *text = sf_scratch_take();
     SfKeepNote *note = sf_keep_note(sf_view_keep(view), pages->shared->id);
     SfSlice now = sf_keep_text(sf_view_keep(view), pages->shared->id);
 
-    int r = note ? sf_view_render(view, place, &text) : -EBADF;
+    int r = note ? sf_view_render(view, place, text) : -EBADF;
     if (r < 0)
         return r;
     sf_text_reset(&pages->former);
@@ -303,7 +304,7 @@ static int renew(SfView *view, const Place *place, Pages *pages, SfViewRequest r
     if (pages->former.error)
         return pages->former.error;
     atomic_store(&note->asked_by, request);
-    r = show(pages, text.data, text.len, pages->changes + 1);
+    r = show(pages, text->data, text->len, pages->changes + 1);
     pages->renewed = r >= 0;
     return r;
 }
