@@ -37,6 +37,9 @@
 #define CLASSES (CLASS_MAX + 1)
 /* From here on the memory of a free block is given back. */
 #define CLASS_PUNCH 16u
+/* Up to this one (8 KiB) a thread has some free blocks of its own. */
+#define CLASS_OWN 13u
+#define OWN_BLOCKS 4u
 
 typedef struct Head {
     uint64_t magic;
@@ -57,7 +60,18 @@ typedef struct Entry {
     Description text[2];
 } Entry;
 
+/* So that one that exchanges a text needs no lock. Lost with the thread, until another process
+ * looks for free blocks. */
+typedef struct OwnBlocks {
+    uint64_t serial; /* whose they are */
+    unsigned count[CLASS_OWN + 1];
+    uint64_t offset[CLASS_OWN + 1][OWN_BLOCKS];
+} OwnBlocks;
+
+static _Thread_local OwnBlocks own_blocks;
+
 struct SfKeep {
+    uint64_t serial; /* of this process's keeps */
     int fd;
     char *map;
     Head *head;
@@ -155,6 +169,29 @@ static int take_block(SfKeep *keep, size_t len, uint64_t *ret_offset)
     return 0;
 }
 
+/* The thread's own free blocks of this keep. */
+static OwnBlocks *own(const SfKeep *keep)
+{
+    if (own_blocks.serial != keep->serial)
+        own_blocks = (OwnBlocks){.serial = keep->serial};
+    return &own_blocks;
+}
+
+/* Not under the lock, as what is above. */
+static int take(SfKeep *keep, size_t len, uint64_t *ret_offset)
+{
+    unsigned class = class_of(len);
+
+    if (class <= CLASS_OWN && own(keep)->count[class] > 0) {
+        *ret_offset = own_blocks.offset[class][--own_blocks.count[class]];
+        return 0;
+    }
+    (void)pthread_mutex_lock(&keep->lock);
+    int r = take_block(keep, len, ret_offset);
+    (void)pthread_mutex_unlock(&keep->lock);
+    return r;
+}
+
 static void free_block(SfKeep *keep, const Description *text)
 {
     unsigned class = class_of(text->len);
@@ -173,6 +210,21 @@ static void free_block(SfKeep *keep, const Description *text)
         give_back(keep, text->offset, UINT64_C(1) << class);
     (void)push_block(keep, class,
                      text->offset); /* without memory the block is lost until the next start */
+}
+
+static void give(SfKeep *keep, const Description *text)
+{
+    unsigned class = class_of(text->len);
+
+    if (text->len == 0)
+        return;
+    if (class <= CLASS_OWN && own(keep)->count[class] < OWN_BLOCKS) {
+        own_blocks.offset[class][own_blocks.count[class]++] = text->offset;
+        return;
+    }
+    (void)pthread_mutex_lock(&keep->lock);
+    free_block(keep, text);
+    (void)pthread_mutex_unlock(&keep->lock);
 }
 
 /* ---- taking over ---- */
@@ -298,6 +350,8 @@ int sf_keep_open(int fd, SfKeep **ret_keep)
                    "journals");
     if (!keep)
         return r;
+    static _Atomic uint64_t serial;
+    keep->serial = atomic_fetch_add(&serial, 1) + 1;
     keep->fd = sf_steal_fd(&guard);
     (void)pthread_mutex_init(&keep->lock, NULL); /* cannot fail without attributes */
     keep->free_entries = malloc(SF_KEEP_ENTRIES_MAX * sizeof(*keep->free_entries));
@@ -380,11 +434,8 @@ static int write_text(SfKeep *keep, const char *text, size_t len, Description *r
 
     if (len > SF_TEXT_MAX)
         return -EFBIG;
-    if (len > 0) {
-        (void)pthread_mutex_lock(&keep->lock);
-        r = take_block(keep, len, &fresh.offset);
-        (void)pthread_mutex_unlock(&keep->lock);
-    }
+    if (len > 0)
+        r = take(keep, len, &fresh.offset);
     if (r < 0)
         return r;
     if (len > 0)
@@ -422,9 +473,7 @@ int sf_keep_add(SfKeep *keep, const SfKeepNew *new, const char *text, size_t len
         return r;
     r = take_slot(keep, &slot);
     if (r < 0) {
-        (void)pthread_mutex_lock(&keep->lock);
-        free_block(keep, &fresh);
-        (void)pthread_mutex_unlock(&keep->lock);
+        give(keep, &fresh);
         return r;
     }
     Entry *entry = &keep->entries[slot];
@@ -456,9 +505,7 @@ int sf_keep_put(SfKeep *keep, uint64_t id, const char *text, size_t len)
     Description old = entry->text[now];
     entry->text[!now] = fresh;
     atomic_store(&entry->current, !now);
-    (void)pthread_mutex_lock(&keep->lock);
-    free_block(keep, &old);
-    (void)pthread_mutex_unlock(&keep->lock);
+    give(keep, &old);
     return 0;
 }
 
@@ -487,8 +534,8 @@ void sf_keep_remove(SfKeep *keep, uint64_t id)
         return;
     Description old = entry->text[atomic_load(&entry->current) & 1];
     atomic_store(&entry->note.owner, 0);
+    give(keep, &old);
     (void)pthread_mutex_lock(&keep->lock);
-    free_block(keep, &old);
     keep->free_entries[keep->free_count++] = sf_keep_slot(id);
     keep->count--;
     (void)pthread_mutex_unlock(&keep->lock);
