@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Arguments and order of the benchmark."""
+import argparse
+import json
+import os
+import platform
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+from bench_host import BenchError, Host, own_mount_namespace, read
+import bench_goals
+import bench_parts
+import bench_report
+
+FILES = ['/proc/meminfo', '/proc/stat', '/proc/uptime', '/proc/loadavg', '/proc/swaps', '/proc/vmstat', '/proc/diskstats',
+         '/proc/cpuinfo', '/sys/devices/system/cpu/online', '/sys/devices/system/cpu/cpu0/topology/core_cpus_list']
+
+
+def listed(convert):
+    def parse(text):
+        try:
+            values = [convert(word) for word in text.split(',')]
+        except ValueError:
+            values = []
+        if not values or any(value is None for value in values):
+            raise argparse.ArgumentTypeError(f'"{text}" is not a list of such values')
+        return values
+    return parse
+
+
+def positive(maximum):
+    def parse(text):
+        value = int(text) if re.fullmatch(r'[0-9]{1,6}', text) else 0
+        return value if 1 <= value <= maximum else None
+    return parse
+
+
+def one(convert):
+    def parse(text):
+        value = convert(text)
+        if value is None:
+            raise argparse.ArgumentTypeError(f'"{text}" is not a number in range')
+        return value
+    return parse
+
+
+def pause(text):
+    """0, 500us, 0.5ms, 1s: in microseconds."""
+    found = re.fullmatch(r'([0-9]{1,6}(?:\.[0-9]{1,6})?)(us|ms|s)?', text)
+    if not found or (not found[2] and float(found[1])):
+        return None
+    value = int(float(found[1]) * {'us': 1, 'ms': 1000, 's': 1000000, None: 1}[found[2]])
+    return value if value <= 10000000 else None
+
+
+def view_file(text):
+    path = text if text.startswith('/') else '/' + text
+    return path if re.match(r'/(proc|sys)/.', path) and os.path.exists(path) else None
+
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message):
+        self.exit(2, f'bench: {message}\n')
+
+
+def arguments():
+    parser = Parser(prog='bench', allow_abbrev=False, description='Measures what views cost, beside native procfs and lxcfs, in one run with '
+                    'interleaved rounds. Needs root and a build; see docs/PERFORMANCE.md.')
+    parser.add_argument('--full', action='store_true', help='every combination, at most 15 minutes (default: a choice, under a minute)')
+    parser.add_argument('--build', metavar='DIR', help='build directory (default: $SYSFSD_BUILD or build-test/plain)')
+    parser.add_argument('--files', type=listed(view_file), metavar='PATH,...', help='files to read')
+    parser.add_argument('--readers', type=listed(positive(64)), metavar='N,...', help='numbers of readers')
+    parser.add_argument('--containers', type=listed(positive(16384)), metavar='N,...', help='numbers of registered containers')
+    parser.add_argument('--pace', type=listed(pause), metavar='TIME,...', help='pauses between reads: 0 (back to back), 500us, 1s')
+    parser.add_argument('--samples', type=one(positive(100000)), metavar='N', help='reads of each file (a 25th of it when paced in seconds)')
+    parser.add_argument('--json', metavar='FILE', help='write the JSON document there ("-": standard output, instead of the tables)')
+    parser.add_argument('--markdown', action='store_true', help='write the tables into docs/PERFORMANCE.md')
+    parser.add_argument('--no-lxcfs', action='store_true', help='leave lxcfs out')
+    return parser.parse_args()
+
+
+def machine(build):
+    models = re.findall(r'^model name\s*: (.*)$', read('/proc/cpuinfo'), re.M)
+    version = subprocess.run([f'{build}/daemon/sysfsd', '--version'], capture_output=True, text=True, check=False).stdout
+    lxcfs = subprocess.run(['lxcfs', '--version'], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False).stdout if shutil.which('lxcfs') else ''
+    return {'kernel': f'{platform.system()} {platform.release()}', 'arch': platform.machine(), 'cpu': models[0] if models else 'unknown',
+            'cpus': os.cpu_count(), 'memory_bytes': os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES'),
+            'cgroups': 'v2' if os.path.exists('/sys/fs/cgroup/cgroup.controllers') else 'v1',
+            'sysfsd': version.split()[-1] if version else '', 'lxcfs': lxcfs.split()[-1] if lxcfs else None}
+
+
+def measure(host, options, document):
+    document['reads'] = bench_parts.reads(host, options.containers, options.readers, options.pace, options.samples)
+
+
+def defaults(options):
+    full = options.full
+    options.files = options.files or FILES
+    options.readers = sorted(set(options.readers or ([1, 2, 8] if full else [1])))
+    options.containers = sorted(set(options.containers or ([1, 100, 1000] if full else [1])))
+    options.pace = options.pace or ([0, 500, 1000000] if full else [0, 500])
+    options.samples = options.samples or (1000 if full else 300)
+
+
+def write_markdown(top, document):
+    path = os.path.join(top, 'docs/PERFORMANCE.md')
+    begin, end = '<!-- bench: begin -->', '<!-- bench: end -->'
+    before = read(path)
+    if begin not in before or end not in before:
+        raise BenchError(f'{path}: no place for the tables')
+    with open(path, 'w', encoding='utf-8') as file:
+        file.write(before[:before.index(begin)] + begin + '\n\n' + bench_report.markdown(document) + '\n' + before[before.index(end):])
+
+
+def run(top, options, build):
+    host = Host(build, options.files, shutil.which('lxcfs') is not None and not options.no_lxcfs)
+    document = {'machine': machine(build), 'options': vars(options), 'time': time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())}
+    try:
+        host.start()
+        measure(host, options, document)
+    finally:
+        host.stop()
+    bench_goals.add_ratios(document['reads'])
+    document['goals'] = bench_goals.summary(document)
+    if options.json and options.json != '-':
+        with open(options.json, 'w', encoding='utf-8') as file:
+            json.dump(document, file, indent=1)
+    print(json.dumps(document, indent=1) if options.json == '-' else bench_report.text(document), flush=True)
+    if options.markdown:
+        write_markdown(top, document)
+
+
+def main(top):
+    options = arguments()
+    defaults(options)
+    build = options.build or os.environ.get('SYSFSD_BUILD', os.path.join(top, 'build-test/plain'))
+    try:
+        if os.geteuid() != 0:
+            raise BenchError('must run as root')
+        if not os.path.exists(f'{build}/tests/bench/sysfsd-bench'):
+            raise BenchError(f'no build in {build}: run scripts/test meson first')
+        own_mount_namespace()
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, lambda number, frame: sys.exit(128 + number))
+        run(top, options, build)
+    except BenchError as error:
+        print(f'bench: {error}', file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0

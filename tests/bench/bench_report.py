@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tables: plain text for a terminal, Markdown for docs/PERFORMANCE.md. Both are made of the JSON document."""
+
+
+def number(value, digits=1):
+    return '-' if value is None else f'{value:.{digits}f}'
+
+
+def usec(row, source, key):
+    return number(row[source][key] / 1000) if source in row else '-'
+
+
+def pause_name(pause_usec):
+    if not pause_usec:
+        return 'back to back'
+    return f'{pause_usec / 1000000:g} s' if pause_usec >= 100000 else f'{pause_usec / 1000:g} ms'
+
+
+def cpu_usec(row, source):
+    return number((row[source]['reader_cpu_nsec'] + row[source]['daemon_cpu_nsec']) / 1000) if source in row else '-'
+
+
+def verdict(goals):
+    if not goals:
+        return ''
+    missed = [goal['goal'] for goal in goals if not goal['reached']]
+    return 'reached' if not missed else 'not: ' + ' '.join(missed)
+
+
+READ_HEAD = ['containers', 'readers', 'pace', 'file', 'native', 'p99', 'sysfsd', 'p99', 'lxcfs', 'p99', '/native', 'lxcfs/',
+             'CPU n', 'CPU s', 'CPU l', 'CPU s/l', 'goal']
+
+
+def read_cells(row):
+    return [str(row['containers']), str(row['readers']), pause_name(row['pause_usec']), row['file'].replace('/sys/devices/system/', '')] + \
+        [usec(row, source, key) for source in ('native', 'sysfsd', 'lxcfs') for key in ('p50_nsec', 'p99_nsec')] + \
+        [number(row['to_native'], 2), number(row['lxcfs_to'])] + [cpu_usec(row, source) for source in ('native', 'sysfsd', 'lxcfs')] + \
+        [number(row['cpu_to_lxcfs'], 2), verdict(row['goals'])]
+
+
+def tables(document):
+    """(title, head, rows) of each part that was measured."""
+    if 'reads' in document:
+        yield 'Reads: microseconds, p50 and p99 of each source; CPU microseconds per read, reader and daemon', READ_HEAD, \
+            [read_cells(row) for row in document['reads']]
+    if document.get('goals'):
+        yield 'Goals (rows of one reader decide)', ['goal', 'limit', 'median', 'worst', 'where', 'rows', 'with more readers', 'reached'], \
+            [[g['goal'], f'{g["limit"]:g}', number(g['median'], 2), number(g['worst'], 2), g['worst_row'], f'{g["rows_reached"]} of {g["rows"]}',
+              f'{g["all_rows_reached"]} of {g["all_rows"]}', 'yes' if g['reached'] else 'no'] for g in document['goals']]
+
+
+def machine_line(machine):
+    return f'{machine["kernel"]}, {machine["cpu"]}, {machine["cpus"]} CPUs, cgroups {machine["cgroups"]}; sysfsd {machine["sysfsd"]}, ' \
+        f'lxcfs {machine["lxcfs"] or "absent"}'
+
+
+def text(document):
+    lines = [machine_line(document['machine'])]
+    for title, head, rows in tables(document):
+        widths = [max(len(row[i]) for row in [head] + rows) for i in range(len(head))]
+        lines += ['', title]
+        for row in [head] + rows:
+            left = [cell.ljust(width) if not cell[:1].isdigit() and cell != '-' else cell.rjust(width) for cell, width in zip(row, widths)]
+            lines.append('  '.join(left).rstrip())
+    return '\n'.join(lines) + '\n'
+
+
+def markdown(document):
+    lines = [machine_line(document['machine']) + '.', '']
+    for title, head, rows in tables(document):
+        lines += ['### ' + title, '', '| ' + ' | '.join(head) + ' |', '|' + '---|' * len(head)]
+        lines += ['| ' + ' | '.join(row) + ' |' for row in rows] + ['']
+    return '\n'.join(lines)
