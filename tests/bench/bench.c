@@ -204,12 +204,12 @@ int main(int argc, char **argv)
         const char *name;
         int (*run)(int argc, char **argv);
     } COMMANDS[] = {
-        {"hold", bench_hold},
-        {"read", bench_read},
+        {"hold", bench_hold}, {"read", bench_read}, {"register", bench_register},
+        {"hook", bench_hook}, {"run", bench_run},   {"resume", bench_resume},
     };
 
     for (size_t i = 0; argc > 1 && i < sizeof(COMMANDS) / sizeof(COMMANDS[0]); i++)
         if (strcmp(argv[1], COMMANDS[i].name) == 0)
             return COMMANDS[i].run(argc - 1, argv + 1);
-    bench_usage("hold|read|register|run|resume ARGUMENT...");
+    bench_usage("hold|read|register|hook|run|resume ARGUMENT...");
 }

@@ -18,6 +18,7 @@ int bench_hold(int argc, char **argv);
 int bench_read(int argc, char **argv);
 int bench_register(int argc, char **argv);
 int bench_run(int argc, char **argv);
+int bench_hook(int argc, char **argv);
 int bench_resume(int argc, char **argv);
 
 /* Prints one line with errno's text (when it is not 0) and exits with 1. */

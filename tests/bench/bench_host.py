@@ -56,7 +56,7 @@ class Hold:
 
 
 class Host:
-    def __init__(self, build, files, with_lxcfs, supervise=False):
+    def __init__(self, build, files, with_lxcfs=False, supervise=False):
         self.build, self.files = build, files
         self.tool = os.path.join(build, 'tests/bench/sysfsd-bench')
         self.with_lxcfs = with_lxcfs
@@ -76,6 +76,7 @@ class Host:
             self.start_lxcfs()
         self.native = self.hold('native')
         self.views = self.hold('sysfsd')
+        self.spare = self.hold('spare')
         self.lxcs = self.hold('lxcfs', lxcfs=os.path.join(self.work, 'lxcfs')) if self.lxcfs else None
         self.start_sysfsd()
 

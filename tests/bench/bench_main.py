@@ -20,6 +20,9 @@ FILES = ['/proc/meminfo', '/proc/stat', '/proc/uptime', '/proc/loadavg', '/proc/
          '/proc/cpuinfo', '/sys/devices/system/cpu/online', '/sys/devices/system/cpu/cpu0/topology/core_cpus_list']
 
 
+PARTS = ('reads', 'registration', 'idle', 'memory', 'isolation', 'programs', 'resume')
+
+
 def listed(convert):
     def parse(text):
         try:
@@ -77,6 +80,8 @@ def arguments():
     parser.add_argument('--containers', type=listed(positive(16384)), metavar='N,...', help='numbers of registered containers')
     parser.add_argument('--pace', type=listed(pause), metavar='TIME,...', help='pauses between reads: 0 (back to back), 500us, 1s')
     parser.add_argument('--samples', type=one(positive(100000)), metavar='N', help='reads of each file (a 25th of it when paced in seconds)')
+    parser.add_argument('--parts', type=listed(lambda text: text if text in PARTS else None), metavar='NAME,...',
+                        help='parts to measure: ' + ', '.join(PARTS))
     parser.add_argument('--json', metavar='FILE', help='write the JSON document there ("-": standard output, instead of the tables)')
     parser.add_argument('--markdown', action='store_true', help='write the tables into docs/PERFORMANCE.md')
     parser.add_argument('--no-lxcfs', action='store_true', help='leave lxcfs out')
@@ -90,20 +95,51 @@ def machine(build):
     return {'kernel': f'{platform.system()} {platform.release()}', 'arch': platform.machine(), 'cpu': models[0] if models else 'unknown',
             'cpus': os.cpu_count(), 'memory_bytes': os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES'),
             'cgroups': 'v2' if os.path.exists('/sys/fs/cgroup/cgroup.controllers') else 'v1',
-            'sysfsd': version.split()[-1] if version else '', 'lxcfs': lxcfs.split()[-1] if lxcfs else None}
+            'sysfsd': version.split()[-1] if version else '', 'lxcfs': lxcfs.strip().strip('"') or None}
 
 
 def measure(host, options, document):
-    document['reads'] = bench_parts.reads(host, options.containers, options.readers, options.pace, options.samples)
+    """The parts that need the daemon alone, with more and more containers."""
+    parts = options.parts
+    if 'registration' in parts:
+        document['hook'] = [bench_parts.hook(host, options.hooks)]
+    for count in options.containers:
+        times = bench_parts.grow(host, count)
+        if 'registration' in parts:
+            document['hook'].append(bench_parts.hook(host, options.hooks) | {'last_nsec': sorted(times[-100:])[len(times[-100:]) // 2] if times else None})
+        if 'idle' in parts:
+            document.setdefault('idle', []).append(bench_parts.idle(host, options.idle_seconds))
+        if 'reads' in parts:
+            document.setdefault('reads', []).extend(bench_parts.reads(host, count, options))
+        if 'memory' in parts:
+            document.setdefault('memory', []).append(bench_parts.memory(host))
+    if 'isolation' in parts:
+        document['isolation'] = bench_parts.isolation(host, max(options.samples, 1000))
+    if 'programs' in parts:
+        document['programs'] = bench_parts.programs(host, options.programs)
 
 
 def defaults(options):
+    """What was not said, by --full or not."""
     full = options.full
     options.files = options.files or FILES
-    options.readers = sorted(set(options.readers or ([1, 2, 8] if full else [1])))
-    options.containers = sorted(set(options.containers or ([1, 100, 1000] if full else [1])))
+    options.readers = sorted(set(options.readers or ([1, 2, 8] if full else [1, 8])))
+    options.containers = sorted(set(options.containers or ([1, 100, 1000] if full else [100])))
     options.pace = options.pace or ([0, 500, 1000000] if full else [0, 500])
-    options.samples = options.samples or (1000 if full else 300)
+    options.samples = options.samples or (1000 if full else 200)
+    options.parts = options.parts or list(PARTS)
+    options.hooks, options.programs, options.kills = (100, 50, 10) if full else (20, 10, 3)
+    options.idle_seconds = 10 if full else 3
+
+
+def measure_resume(host_arguments, options, document):
+    """Another daemon, that is killed."""
+    host = Host(*host_arguments, with_lxcfs=False, supervise=True)
+    try:
+        host.start()
+        document['resume'] = [bench_parts.resume(host, options.containers[-1], options.kills)]
+    finally:
+        host.stop()
 
 
 def write_markdown(top, document):
@@ -117,14 +153,19 @@ def write_markdown(top, document):
 
 
 def run(top, options, build):
-    host = Host(build, options.files, shutil.which('lxcfs') is not None and not options.no_lxcfs)
     document = {'machine': machine(build), 'options': vars(options), 'time': time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())}
-    try:
-        host.start()
-        measure(host, options, document)
-    finally:
-        host.stop()
-    bench_goals.add_ratios(document['reads'])
+    begin = time.monotonic()
+    if set(options.parts) - {'resume'}:
+        host = Host(build, options.files, with_lxcfs=shutil.which('lxcfs') is not None and not options.no_lxcfs)
+        try:
+            host.start()
+            measure(host, options, document)
+        finally:
+            host.stop()
+    if 'resume' in options.parts:
+        measure_resume((build, options.files), options, document)
+    document['seconds'] = round(time.monotonic() - begin)
+    bench_goals.add_ratios(document.get('reads', []))
     document['goals'] = bench_goals.summary(document)
     if options.json and options.json != '-':
         with open(options.json, 'w', encoding='utf-8') as file:

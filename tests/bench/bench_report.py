@@ -20,6 +20,17 @@ def cpu_usec(row, source):
     return number((row[source]['reader_cpu_nsec'] + row[source]['daemon_cpu_nsec']) / 1000) if source in row else '-'
 
 
+def msec(nsec):
+    return '-' if nsec is None else f'{nsec / 1000000:.2f}'
+
+
+def program_cells(program):
+    times = {name: program[name]['p50_nsec'] if name in program else None for name in ('native', 'sysfsd', 'lxcfs')}
+    cpu = [msec(program[name]['program_cpu_nsec'] + program[name]['daemon_cpu_nsec']) if name in program else '-' for name in times]
+    return [program['program'], *map(msec, times.values()), number(times['sysfsd'] / times['native'], 2),
+            number(times['lxcfs'] / times['sysfsd'] if times['lxcfs'] else None, 2), *cpu]
+
+
 def verdict(goals):
     if not goals:
         return ''
@@ -43,6 +54,31 @@ def tables(document):
     if 'reads' in document:
         yield 'Reads: microseconds, p50 and p99 of each source; CPU microseconds per read, reader and daemon', READ_HEAD, \
             [read_cells(row) for row in document['reads']]
+    if 'hook' in document:
+        yield 'Registration: milliseconds, with so many containers registered before', \
+            ['containers', 'hook p50', 'p99', 'register p50', 'p99', 'unregister p50', 'p99', 'of the last 100'], \
+            [[str(h['containers'])] + [msec(h[name][key]) for name in ('hook', 'register', 'unregister') for key in ('p50_nsec', 'p99_nsec')] +
+             [msec(h.get('last_nsec'))] for h in document['hook']]
+    if 'memory' in document:
+        yield 'Memory of the daemon', ['containers', 'RSS KiB', 'KiB a container above 16 MiB', 'fds'], \
+            [[str(m['containers']), str(m['rss_bytes'] >> 10), number(((m['rss_bytes'] >> 10) - 16384) / m['containers']), str(m['fds'])]
+             for m in document['memory']]
+    if 'idle' in document:
+        yield 'Nobody reads', ['containers', 'seconds', 'wake-ups', 'CPU us', 'lxcfs wake-ups', 'CPU us'], \
+            [[str(i['containers']), str(i['seconds'])] + [text for name in ('sysfsd', 'lxcfs') for text in
+             ([str(i[name]['wakeups']), number(i[name]['cpu_nsec'] / 1000)] if name in i else ['-', '-'])] for i in document['idle']]
+    if document.get('isolation'):
+        yield 'Readers of another container on all CPUs: microseconds', \
+            ['file', 'source', 'quiet p50', 'p99', 'busy p50', 'p99', 'busy p99 / quiet p99'], \
+            [[i['file'], source] + [number(i[source][phase][key] / 1000) for phase in ('quiet', 'busy') for key in ('p50_nsec', 'p99_nsec')] +
+             [number(i[source]['p99_ratio'])] for i in document['isolation'] for source in ('native', 'sysfsd')]
+    if 'programs' in document:
+        yield 'Whole programs: milliseconds, p50; CPU of program and daemon, mean', \
+            ['program', 'native', 'sysfsd', 'lxcfs', '/native', 'lxcfs/', 'CPU n', 'CPU s', 'CPU l'], \
+            [program_cells(p) for p in document['programs']]
+    if 'resume' in document:
+        yield 'The daemon is killed: the longest read, milliseconds', ['containers', 'kills', 'p50', 'largest'], \
+            [[str(r['containers']), str(r['kills']), msec(r['p50_nsec']), msec(r['largest_nsec'])] for r in document['resume']]
     if document.get('goals'):
         yield 'Goals (rows of one reader decide)', ['goal', 'limit', 'median', 'worst', 'where', 'rows', 'with more readers', 'reached'], \
             [[g['goal'], f'{g["limit"]:g}', number(g['median'], 2), number(g['worst'], 2), g['worst_row'], f'{g["rows_reached"]} of {g["rows"]}',

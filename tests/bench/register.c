@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What registering costs. All times are nanoseconds; a line of times is "p50 p90 p99 largest mean"
+ * after a name, with tabs between.
+ *
+ * sysfsd-bench register RUNTIME_DIR PREFIX FIRST PID...: has the daemon register the processes as
+ *   PREFIX<FIRST>, PREFIX<FIRST + 1>, ... without binding anything, and prints how long each took.
+ * sysfsd-bench hook RUNTIME_DIR HOOK ID PID STATE STOPPED COUNT: COUNT times, in turn, runs the
+ *   hook with the file STATE as input, from its start to its end; runs it with STOPPED, not timed;
+ *   and registers and unregisters the same process by the socket alone, which is the daemon's part
+ *   of it.
+ */
+
+#include "tests/bench/bench.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "lib/client.h"
+
+#define TIMEOUT_MSEC 20000
+#define MAX_COUNT 100000
+#define FUSE_MAGIC 0x65735546
+
+extern char **environ;
+
+static uint64_t call(const char *runtime_dir, const char *method, json_t *parameters, int fd)
+{
+    SfReply reply = {0};
+    char name[128];
+
+    (void)snprintf(name, sizeof(name), "%s.%s", SF_CONTROL_INTERFACE, method);
+    uint64_t begin = bench_now_nsec();
+    int r = sf_client_call(runtime_dir, name, parameters, fd, TIMEOUT_MSEC, &reply);
+    uint64_t nsec = bench_now_nsec() - begin;
+    errno = r < 0 ? -r : 0;
+    if (r < 0 || reply.error)
+        bench_die("%s: %s", method, r < 0 ? "call" : (reply.message ? reply.message : reply.error));
+    sf_reply_clear(&reply);
+    json_decref(parameters);
+    return nsec;
+}
+
+static uint64_t register_one(const char *runtime_dir, const char *id, pid_t pid)
+{
+    int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+    json_t *parameters = json_pack("{s:s, s:i}", "id", id, "pid", (int)pid);
+
+    if (pidfd < 0 || !parameters)
+        bench_die("process %d", (int)pid);
+    uint64_t nsec = call(runtime_dir, "Register", parameters, pidfd);
+    (void)close(pidfd);
+    return nsec;
+}
+
+int bench_register(int argc, char **argv)
+{
+    char id[128];
+
+    if (argc < 5)
+        bench_usage("register RUNTIME_DIR PREFIX FIRST PID...");
+    uint64_t first = bench_number(argv[3], MAX_COUNT);
+    for (int i = 4; i < argc; i++) {
+        (void)snprintf(id, sizeof(id), "%s%llu", argv[2],
+                       (unsigned long long)first + (unsigned)i - 4);
+        uint64_t nsec = register_one(argv[1], id, (pid_t)bench_number(argv[i], INT32_MAX));
+        (void)printf("%llu\n", (unsigned long long)nsec);
+    }
+    return 0;
+}
+
+/* From before the process is made until it has ended. */
+static uint64_t run_hook(const char *runtime_dir, const char *hook, const char *state,
+                         const char *stage)
+{
+    const char *const argv[] = {"sysfs-hook", "--runtime-dir", runtime_dir,
+                                "--required", stage,           NULL};
+    posix_spawn_file_actions_t actions;
+    pid_t pid;
+    int status;
+
+    errno = posix_spawn_file_actions_init(&actions);
+    if (errno == 0)
+        errno = posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, state, O_RDONLY, 0);
+    if (errno)
+        bench_die("posix_spawn");
+    uint64_t begin = bench_now_nsec();
+    errno = posix_spawn(&pid, hook, &actions, NULL, (char *const *)argv, environ);
+    if (errno || waitpid(pid, &status, 0) < 0)
+        bench_die("%s", hook);
+    uint64_t nsec = bench_now_nsec() - begin;
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+        bench_die("%s %s failed", hook, stage);
+    (void)posix_spawn_file_actions_destroy(&actions);
+    return nsec;
+}
+
+static void check_bound(pid_t pid)
+{
+    char path[64];
+    struct statfs fs;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/root/proc/meminfo", (int)pid);
+    if (statfs(path, &fs) < 0)
+        bench_die("%s", path);
+    errno = 0;
+    if (fs.f_type != FUSE_MAGIC)
+        bench_die("the hook has bound nothing");
+}
+
+int bench_hook(int argc, char **argv)
+{
+    if (argc != 8)
+        bench_usage("hook RUNTIME_DIR HOOK ID PID STATE STOPPED COUNT");
+    const char *runtime_dir = argv[1], *id = argv[3];
+    pid_t pid = (pid_t)bench_number(argv[4], INT32_MAX);
+    uint64_t count = bench_number(argv[7], MAX_COUNT);
+    uint64_t *hook = bench_alloc(count, sizeof(*hook));
+    uint64_t *registering = bench_alloc(count, sizeof(*registering));
+    uint64_t *unregistering = bench_alloc(count, sizeof(*unregistering));
+
+    for (uint64_t i = 0; i < count; i++) {
+        hook[i] = run_hook(runtime_dir, argv[2], argv[5], "createRuntime");
+        check_bound(pid);
+        (void)run_hook(runtime_dir, argv[2], argv[6], "poststop");
+        registering[i] = register_one(runtime_dir, id, pid);
+        unregistering[i] = call(runtime_dir, "Unregister", json_pack("{s:s}", "id", id), -1);
+    }
+    (void)printf("hook");
+    bench_print_times(hook, count);
+    (void)printf("\nregister");
+    bench_print_times(registering, count);
+    (void)printf("\nunregister");
+    bench_print_times(unregistering, count);
+    (void)printf("\n");
+    return 0;
+}
