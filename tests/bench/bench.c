@@ -135,25 +135,41 @@ static void join_cgroups(pid_t target)
     (void)fclose(file);
 }
 
-/* Between container and parent: a process cannot enter a pid namespace, its children can. */
+static volatile pid_t inside_pid;
+
+static void end_inside(int number)
+{
+    (void)number;
+    if (inside_pid > 0)
+        (void)kill(inside_pid, SIGKILL);
+}
+
+/*
+ * Between container and parent: a process cannot enter a pid namespace, its children can. It ends
+ * after its child, whatever its parent does: the container's init cannot end before somebody has
+ * waited for all that is in its namespace (pid_namespaces(7)).
+ */
 static void middle(pid_t target, void (*body)(void *), void *data)
 {
     int pidfd = (int)syscall(SYS_pidfd_open, target, 0);
+    int status = 0;
 
     join_cgroups(target);
     if (pidfd < 0 || setns(pidfd, CLONE_NEWPID | CLONE_NEWNS) < 0 || chdir("/") < 0)
         bench_die("entering the container of process %d", (int)target);
     (void)close(pidfd);
-    pid_t child = fork();
-    if (child < 0)
+    inside_pid = fork();
+    if (inside_pid < 0)
         bench_die("fork");
-    if (child == 0) {
+    if (inside_pid == 0) {
+        (void)signal(SIGTERM, SIG_DFL);
+        (void)signal(SIGINT, SIG_DFL);
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
         body(data);
         _exit(0);
     }
-    int status;
-    (void)waitpid(child, &status, 0);
+    while (waitpid(inside_pid, &status, 0) < 0 && errno == EINTR)
+        ;
     _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
 }
 
@@ -164,7 +180,9 @@ pid_t bench_enter(pid_t target, void (*body)(void *), void *data)
     if (child < 0)
         bench_die("fork");
     if (child == 0) {
-        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        (void)signal(SIGINT, SIG_IGN);
+        (void)signal(SIGTERM, end_inside);
+        (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
         middle(target, body, data);
     }
     return child;

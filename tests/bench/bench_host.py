@@ -69,7 +69,7 @@ class Host:
     # ---- up ----
 
     def start(self):
-        self.work = tempfile.mkdtemp(prefix='sysfsd-bench.')
+        self.work = tempfile.mkdtemp(prefix=f'sysfsd-bench-{os.getpid()}.')
         self.runtime = os.path.join(self.work, 'run')
         self.make_cgroups(f'sysfsd-bench-{os.getpid()}')
         if self.with_lxcfs:
@@ -154,9 +154,13 @@ class Host:
     # ---- down ----
 
     def stop(self):
-        """Also when only half of it is there."""
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)
+        """Also when only half of it is there. Not to be interrupted."""
+        handlers = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+        self.take_away()
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+    def take_away(self):
         for hold in self.holds:
             hold.end()
         for process in reversed(self.processes):

@@ -3,7 +3,6 @@
 import argparse
 import json
 import os
-import platform
 import re
 import shutil
 import signal
@@ -20,6 +19,11 @@ FILES = ['/proc/meminfo', '/proc/stat', '/proc/uptime', '/proc/loadavg', '/proc/
          '/proc/cpuinfo', '/sys/devices/system/cpu/online', '/sys/devices/system/cpu/cpu0/topology/core_cpus_list']
 
 
+# How much of what has no option of its own: runs of the hook and of each program, kills and the seconds that are
+# watched after each, seconds of idling before it is watched and then, reads of the isolation part.
+FULL = {'hooks': 100, 'programs': 50, 'kills': 10, 'kill_msec': 3000, 'settle': 2, 'idle': 10, 'isolation': 4000}
+QUICK = {'hooks': 20, 'programs': 5, 'kills': 2, 'kill_msec': 2000, 'settle': 2, 'idle': 3, 'isolation': 1000}
+SMOKE = {'hooks': 2, 'programs': 1, 'kills': 1, 'kill_msec': 200, 'settle': 0.1, 'idle': 0.1, 'isolation': 20}
 PARTS = ('reads', 'registration', 'idle', 'memory', 'isolation', 'programs', 'resume')
 
 
@@ -84,6 +88,7 @@ def arguments():
                         help='parts to measure: ' + ', '.join(PARTS))
     parser.add_argument('--json', metavar='FILE', help='write the JSON document there ("-": standard output, instead of the tables)')
     parser.add_argument('--markdown', action='store_true', help='write the tables into docs/PERFORMANCE.md')
+    parser.add_argument('--smoke', action='store_true', help='a few rounds of all parts; the figures mean nothing')
     parser.add_argument('--no-lxcfs', action='store_true', help='leave lxcfs out')
     return parser.parse_args()
 
@@ -92,31 +97,51 @@ def machine(build):
     models = re.findall(r'^model name\s*: (.*)$', read('/proc/cpuinfo'), re.M)
     version = subprocess.run([f'{build}/daemon/sysfsd', '--version'], capture_output=True, text=True, check=False).stdout
     lxcfs = subprocess.run(['lxcfs', '--version'], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False).stdout if shutil.which('lxcfs') else ''
-    return {'kernel': f'{platform.system()} {platform.release()}', 'arch': platform.machine(), 'cpu': models[0] if models else 'unknown',
+    return {'kernel': ' '.join(os.uname()[0:3:2]), 'arch': os.uname().machine, 'cpu': models[0] if models else 'unknown',
             'cpus': os.cpu_count(), 'memory_bytes': os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES'),
             'cgroups': 'v2' if os.path.exists('/sys/fs/cgroup/cgroup.controllers') else 'v1',
             'sysfsd': version.split()[-1] if version else '', 'lxcfs': lxcfs.strip().strip('"') or None}
 
 
+def progress(text):
+    print(f'bench: {text}', file=sys.stderr, flush=True)
+
+
+def grow(host, count, document):
+    """Whether there are so many now; if not, the document says why."""
+    progress(f'{count} containers')
+    try:
+        host.last_nsec = bench_parts.grow(host, count)
+        return True
+    except BenchError as error:
+        host.registered = json.loads(host.ctl('--json', 'status').stdout)['containers']
+        document.setdefault('not_done', []).append({'containers': count, 'reached': host.registered, 'why': str(error)})
+        progress(f'only {host.registered} of {count} containers: {error}')
+        return False
+
+
 def measure(host, options, document):
-    """The parts that need the daemon alone, with more and more containers."""
+    """The parts that one daemon is enough for, with more and more containers."""
     parts = options.parts
     if 'registration' in parts:
-        document['hook'] = [bench_parts.hook(host, options.hooks)]
+        document['hook'] = [bench_parts.hook(host, options.effort['hooks'])]
     for count in options.containers:
-        times = bench_parts.grow(host, count)
+        if not grow(host, count, document):
+            break
         if 'registration' in parts:
-            document['hook'].append(bench_parts.hook(host, options.hooks) | {'last_nsec': sorted(times[-100:])[len(times[-100:]) // 2] if times else None})
+            document['hook'].append(bench_parts.hook(host, options.effort['hooks']) | bench_parts.last(host.last_nsec))
         if 'idle' in parts:
-            document.setdefault('idle', []).append(bench_parts.idle(host, options.idle_seconds))
+            document.setdefault('idle', []).append(bench_parts.idle(host, options.effort['settle'], options.effort['idle']))
         if 'reads' in parts:
-            document.setdefault('reads', []).extend(bench_parts.reads(host, count, options))
+            document.setdefault('reads', []).extend(bench_parts.reads(host, count, options, progress))
         if 'memory' in parts:
             document.setdefault('memory', []).append(bench_parts.memory(host))
     if 'isolation' in parts:
-        document['isolation'] = bench_parts.isolation(host, max(options.samples, 1000))
+        progress('isolation')
+        document['isolation'] = bench_parts.isolation(host, options.effort['isolation'])
     if 'programs' in parts:
-        document['programs'] = bench_parts.programs(host, options.programs)
+        progress('programs')
+        document['programs'] = bench_parts.programs(host, bench_parts.PROGRAMS[:1] if options.smoke else bench_parts.PROGRAMS, options.effort['programs'])
 
 
 def defaults(options):
@@ -127,17 +152,19 @@ def defaults(options):
     options.containers = sorted(set(options.containers or ([1, 100, 1000] if full else [100])))
     options.pace = options.pace or ([0, 500, 1000000] if full else [0, 500])
     options.samples = options.samples or (1000 if full else 200)
+    if options.smoke:
+        options.containers, options.readers, options.samples = [2], [1, 2], 4
     options.parts = options.parts or list(PARTS)
-    options.hooks, options.programs, options.kills = (100, 50, 10) if full else (20, 10, 3)
-    options.idle_seconds = 10 if full else 3
+    options.effort = SMOKE if options.smoke else FULL if full else QUICK
 
 
 def measure_resume(host_arguments, options, document):
     """Another daemon, that is killed."""
+    progress('kills')
     host = Host(*host_arguments, with_lxcfs=False, supervise=True)
     try:
         host.start()
-        document['resume'] = [bench_parts.resume(host, options.containers[-1], options.kills)]
+        document['resume'] = [bench_parts.resume(host, document.get('most', options.containers[-1]), options.effort)]
     finally:
         host.stop()
 
@@ -160,6 +187,7 @@ def run(top, options, build):
         try:
             host.start()
             measure(host, options, document)
+            document['most'] = host.registered
         finally:
             host.stop()
     if 'resume' in options.parts:

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import statistics
 import time
 
 from bench_host import BenchError, read, wait_for
@@ -41,13 +40,14 @@ def blocks(samples, readers, pause_usec):
     return -(-per_reader // block), block, ['--warm', 2 if pause_usec == 0 else 1, '--pause', pause_usec]
 
 
-def reads(host, count, options):
+def reads(host, count, options, progress):
     rows = []
     for readers in options.readers:
         spread = min(readers, count)
         grow(host, count, spread)
         for pause in options.pace:
             rounds, block, more = blocks(options.samples, readers, pause)
+            progress(f'{count} containers, {readers} readers, a pause of {pause} us')
             lines = host.bench('read', '--readers', readers, '--rounds', rounds, '--block', block, *more,
                                *sources(host, spread), *host.files)
             rows += [{'containers': count, 'readers': readers, 'pause_usec': pause} | row for row in read_rows(lines)]
@@ -86,7 +86,13 @@ def hook(host, count):
             json.dump(content, file)
     lines = host.bench('hook', host.runtime, f'{host.build}/tools/sysfs-hook', 'spare', pid, f'{host.work}/creating',
                        f'{host.work}/stopped', count)
-    return {'containers': host.registered, 'count': count} | {name: dict(zip(TIMES, map(int, times))) for name, *times in lines}
+    result = {'containers': host.registered, 'count': count, 'files': int(lines[0][1])}
+    return result | {name: dict(zip(TIMES, map(int, times))) for name, *times in lines[1:]}
+
+
+def last(times):
+    """The median of the last hundred registrations."""
+    return {'last_nsec': sorted(times[-100:])[len(times[-100:]) // 2]} if times else {}
 
 
 def memory(host):
@@ -105,9 +111,9 @@ def activity(process):
     return switches, nsec
 
 
-def idle(host, seconds):
+def idle(host, settle, seconds):
     """Every time a thread goes to sleep it has been awake: what nobody asked for is the switches while nobody reads."""
-    time.sleep(2)
+    time.sleep(settle)
     daemons = [('sysfsd', host.sysfsd)] + ([('lxcfs', host.lxcfs)] if host.lxcfs else [])
     before = {name: activity(process) for name, process in daemons}
     time.sleep(seconds)
@@ -122,7 +128,7 @@ def isolation(host, samples):
     """Readers of one container keep all CPUs busy, or rest, while another container reads."""
     if host.registered < 2:
         return []
-    block = 20
+    block = min(20, samples)
     lines = host.bench('read', '--rounds', -(-samples // block), '--block', block, '--pause', 500,
                        '--busy', f'{host.views.pids[1]}:{os.cpu_count()}',
                        '--source', f'native:0:{host.native.pids[0]}', '--source', f'sysfsd:{host.sysfsd.pid}:{host.views.pids[0]}',
@@ -138,16 +144,16 @@ def isolation(host, samples):
     return result
 
 
-def programs(host, rounds):
+def programs(host, names, rounds):
     targets = [f'native:0:{host.native.pids[0]}', f'sysfsd:{host.sysfsd.pid}:{host.views.pids[0]}']
     if host.lxcfs:
         targets.append(f'lxcfs:{host.lxcfs.pid}:{host.lxcs.pids[0]}')
     result = []
-    for argv in PROGRAMS:
+    for argv in names:
         if not shutil.which(argv[0]):
             continue
-        # A JVM takes a hundred times as long as the others.
-        count = max(rounds // 10, 3) if argv[0] == 'java' else rounds
+        # A JVM takes twenty times as long as the others.
+        count = max(rounds // 5, 1) if argv[0] == 'java' else rounds
         lines = host.bench('run', count, *targets, '--', *argv)
         result.append({'program': ' '.join(argv), 'rounds': count} |
                       {name: dict(zip((*TIMES, 'program_cpu_nsec', 'daemon_cpu_nsec'), map(int, times))) for name, *times in lines})
@@ -159,14 +165,14 @@ def child_of(process):
     return int(children[0]) if children else 0
 
 
-def resume(host, count, kills):
+def resume(host, count, effort):
     """host: supervised. The longest read that a kill of the daemon causes."""
     grow(host, count)
     times = []
-    for _ in range(kills):
+    for _ in range(effort['kills']):
         daemon = child_of(host.sysfsd)
         if not daemon:
             raise BenchError('the supervisor has no child')
-        times.append(int(host.bench('resume', daemon, f'/proc/{host.views.pids[0]}/root/proc/meminfo', 2)[0][0]))
+        times.append(int(host.bench('resume', daemon, f'/proc/{host.views.pids[0]}/root/proc/meminfo', effort['kill_msec'])[0][0]))
         wait_for(lambda daemon=daemon: child_of(host.sysfsd) not in (0, daemon) and host.answers(), 20, 'the next daemon')
-    return {'containers': count, 'kills': kills, 'p50_nsec': int(statistics.median(times)), 'largest_nsec': max(times)}
+    return {'containers': count, 'kills': effort['kills'], 'p50_nsec': sorted(times)[len(times) // 2], 'largest_nsec': max(times)}

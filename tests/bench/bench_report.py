@@ -56,8 +56,8 @@ def tables(document):
             [read_cells(row) for row in document['reads']]
     if 'hook' in document:
         yield 'Registration: milliseconds, with so many containers registered before', \
-            ['containers', 'hook p50', 'p99', 'register p50', 'p99', 'unregister p50', 'p99', 'of the last 100'], \
-            [[str(h['containers'])] + [msec(h[name][key]) for name in ('hook', 'register', 'unregister') for key in ('p50_nsec', 'p99_nsec')] +
+            ['containers', 'files bound', 'hook p50', 'p99', 'register p50', 'p99', 'unregister p50', 'p99', 'of the last 100'], \
+            [[str(h['containers']), str(h['files'])] + [msec(h[name][key]) for name in ('hook', 'register', 'unregister') for key in ('p50_nsec', 'p99_nsec')] +
              [msec(h.get('last_nsec'))] for h in document['hook']]
     if 'memory' in document:
         yield 'Memory of the daemon', ['containers', 'RSS KiB', 'KiB a container above 16 MiB', 'fds'], \
@@ -85,13 +85,15 @@ def tables(document):
               f'{g["all_rows_reached"]} of {g["all_rows"]}', 'yes' if g['reached'] else 'no'] for g in document['goals']]
 
 
-def machine_line(machine):
+def machine_line(document):
+    machine = document['machine']
+    lacks = [f'; only {n["reached"]} of {n["containers"]} containers: {n["why"]}' for n in document.get('not_done', [])]
     return f'{machine["kernel"]}, {machine["cpu"]}, {machine["cpus"]} CPUs, cgroups {machine["cgroups"]}; sysfsd {machine["sysfsd"]}, ' \
-        f'lxcfs {machine["lxcfs"] or "absent"}'
+        f'lxcfs {machine["lxcfs"] or "absent"}; {document["time"]}, {document["seconds"]} s' + ''.join(lacks)
 
 
 def text(document):
-    lines = [machine_line(document['machine'])]
+    lines = [machine_line(document)]
     for title, head, rows in tables(document):
         widths = [max(len(row[i]) for row in [head] + rows) for i in range(len(head))]
         lines += ['', title]
@@ -101,9 +103,36 @@ def text(document):
     return '\n'.join(lines) + '\n'
 
 
+def table(head, rows):
+    lines = ['| ' + ' | '.join(head) + ' |', '|' + '---|' * len(head)]
+    return lines + ['| ' + ' | '.join(row) + ' |' for row in rows]
+
+
+def scaling(rows):
+    """p50 of sysfsd by readers and containers, and beside it how many times native's that is."""
+    keys = sorted({(row['containers'], row['readers']) for row in rows})
+    files = list(dict.fromkeys(row['file'] for row in rows))
+    for pause in sorted({row['pause_usec'] for row in rows}):
+        by_key = {(row['file'], row['containers'], row['readers']): row for row in rows if row['pause_usec'] == pause}
+        head = [pause_name(pause)] + [f'{readers} in {containers}' for containers, readers in keys]
+        yield table(head, [[file.replace('/sys/devices/system/', '')] + [scaling_cell(by_key.get((file, *key))) for key in keys] for file in files])
+
+
+def scaling_cell(row):
+    return f'{usec(row, "sysfsd", "p50_nsec")} ({number(row["to_native"])})' if row else '-'
+
+
 def markdown(document):
-    lines = [machine_line(document['machine']) + '.', '']
-    for title, head, rows in tables(document):
-        lines += ['### ' + title, '', '| ' + ' | '.join(head) + ' |', '|' + '---|' * len(head)]
-        lines += ['| ' + ' | '.join(row) + ' |' for row in rows] + ['']
+    """All but the rows of reads: of those the ones of most containers, with one reader and with most."""
+    lines = [machine_line(document) + '.', '']
+    rows = document.get('reads', [])
+    for title, head, cells in tables(document):
+        if head is READ_HEAD:
+            most, readers = max(row['containers'] for row in rows), {row['readers'] for row in rows}
+            cells = [read_cells(row) for row in rows if row['containers'] == most and row['readers'] in (min(readers), max(readers))]
+        lines += ['### ' + title, '', *table(head, cells), '']
+        if head is READ_HEAD:
+            lines += ['### Readers and containers: microseconds of sysfsd, p50 (times native); "8 in 100" is 8 readers, 100 containers', '']
+            for one in scaling(rows):
+                lines += [*one, '']
     return '\n'.join(lines)

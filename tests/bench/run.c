@@ -5,8 +5,8 @@
  *   name p50 p90 p99 largest mean program-CPU daemon-CPU
  * in nanoseconds. The time is from fork to the end of the program.
  *
- * sysfsd-bench resume DAEMON PATH SECONDS: reads PATH again and again, kills DAEMON, and prints how
- * long the longest read of the next SECONDS took.
+ * sysfsd-bench resume DAEMON PATH MSEC: kills DAEMON, reads PATH again and again, and prints how
+ * long the longest read of the next MSEC took.
  */
 
 #include "tests/bench/bench.h"
@@ -148,12 +148,12 @@ int bench_resume(int argc, char **argv)
     uint64_t longest = 0;
 
     if (argc != 4)
-        bench_usage("resume DAEMON PATH SECONDS");
+        bench_usage("resume DAEMON PATH MSEC");
     pid_t daemon = (pid_t)bench_number(argv[1], INT32_MAX);
     read_once(argv[2]);
     if (kill(daemon, SIGKILL) < 0)
         bench_die("process %d", (int)daemon);
-    uint64_t begin = bench_now_nsec(), end = begin + bench_number(argv[3], 600) * 1000000000u;
+    uint64_t begin = bench_now_nsec(), end = begin + bench_number(argv[3], 600000) * 1000000u;
     for (uint64_t now = begin; now < end;) {
         uint64_t before = now;
         read_once(argv[2]);
