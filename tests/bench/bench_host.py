@@ -36,28 +36,35 @@ class Hold:
         for directory in host.cgroups:
             argv += ['--cgroup', directory]
         if lxcfs:
-            argv += ['--lxcfs', lxcfs] + [word for file in host.files for word in ('--file', file)]
+            argv += ['--lxcfs', lxcfs] + [word for file in host.bound for word in ('--file', file)]
         self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def grow(self, count):
         """Until there are count of them."""
         if count <= len(self.pids):
             return
-        self.process.stdin.write(f'{count - len(self.pids)}\n')
-        self.process.stdin.flush()
+        try:
+            self.process.stdin.write(f'{count - len(self.pids)}\n')
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            pass  # it has said why; there is no more to read either
         while (line := self.process.stdout.readline()) != '\n':
             if not line:
                 raise BenchError(f'could not make {count} containers')
             self.pids.append(int(line))
 
     def end(self):
-        self.process.stdin.close()
+        try:
+            self.process.stdin.close()
+        except BrokenPipeError:
+            pass
         self.process.wait()
 
 
 class Host:
-    def __init__(self, build, files, with_lxcfs=False, supervise=False):
-        self.build, self.files = build, files
+    def __init__(self, build, files, bound, with_lxcfs=False, supervise=False):
+        """files: to be read; bound: what an lxcfs container has."""
+        self.build, self.files, self.bound = build, files, bound
         self.tool = os.path.join(build, 'tests/bench/sysfsd-bench')
         self.with_lxcfs = with_lxcfs
         self.supervise = supervise

@@ -151,17 +151,16 @@ def defaults(options):
     options.readers = sorted(set(options.readers or ([1, 2, 8] if full else [1, 8])))
     options.containers = sorted(set(options.containers or ([1, 100, 1000] if full else [100])))
     options.pace = options.pace or ([0, 500, 1000000] if full else [0, 500])
-    options.samples = options.samples or (1000 if full else 200)
+    options.samples = options.samples or (600 if full else 200)
     if options.smoke:
         options.containers, options.readers, options.samples = [2], [1, 2], 4
     options.parts = options.parts or list(PARTS)
     options.effort = SMOKE if options.smoke else FULL if full else QUICK
 
 
-def measure_resume(host_arguments, options, document):
+def measure_resume(host, options, document):
     """Another daemon, that is killed."""
     progress('kills')
-    host = Host(*host_arguments, with_lxcfs=False, supervise=True)
     try:
         host.start()
         document['resume'] = [bench_parts.resume(host, document.get('most', options.containers[-1]), options.effort)]
@@ -183,7 +182,7 @@ def run(top, options, build):
     document = {'machine': machine(build), 'options': vars(options), 'time': time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())}
     begin = time.monotonic()
     if set(options.parts) - {'resume'}:
-        host = Host(build, options.files, with_lxcfs=shutil.which('lxcfs') is not None and not options.no_lxcfs)
+        host = Host(build, options.files, list(dict.fromkeys(FILES + options.files)), with_lxcfs=shutil.which('lxcfs') is not None and not options.no_lxcfs)
         try:
             host.start()
             measure(host, options, document)
@@ -191,7 +190,7 @@ def run(top, options, build):
         finally:
             host.stop()
     if 'resume' in options.parts:
-        measure_resume((build, options.files), options, document)
+        measure_resume(Host(build, [], [], supervise=True), options, document)
     document['seconds'] = round(time.monotonic() - begin)
     bench_goals.add_ratios(document.get('reads', []))
     document['goals'] = bench_goals.summary(document)
@@ -216,7 +215,7 @@ def main(top):
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, lambda number, frame: sys.exit(128 + number))
         run(top, options, build)
-    except BenchError as error:
+    except (BenchError, OSError) as error:
         print(f'bench: {error}', file=sys.stderr)
         return 1
     except KeyboardInterrupt:

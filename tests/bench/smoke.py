@@ -55,10 +55,10 @@ def bad_arguments():
         check(f'{arguments}: {run.stderr}', run.stderr.count('\n') == 1 and run.stderr.startswith('bench: '))
 
 
-def interrupted(number, to_all, status):
-    with subprocess.Popen([sys.executable, BENCH, '--build', BUILD, '--parts', 'reads', '--containers', '1', '--no-lxcfs', '--samples', '100000'],
+def interrupted(parts, word, number, to_all, status):
+    with subprocess.Popen([sys.executable, BENCH, '--build', BUILD, '--parts', parts, '--containers', '1', '--no-lxcfs', '--samples', '100000'],
                           stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True) as run:
-        while 'pause' not in (line := run.stderr.readline()):
+        while word not in (line := run.stderr.readline()):
             check('ended by itself', line)
         time.sleep(0.2)
         check('nothing to be left', own_left(run.pid))
@@ -73,5 +73,6 @@ if os.geteuid() != 0:
 bad_arguments()
 whole_run()
 # As a terminal does it: everything that runs in its process group gets the signal.
-interrupted(signal.SIGINT, True, 130)
-interrupted(signal.SIGTERM, False, 143)
+interrupted('reads', 'pause', signal.SIGINT, True, 130)
+# In the last part, which has a daemon of its own.
+interrupted('memory,resume', 'kills', signal.SIGTERM, False, 143)
