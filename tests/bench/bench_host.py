@@ -70,7 +70,7 @@ class Host:
         self.supervise = supervise
         self.work = None
         self.cgroups, self.holds, self.processes = [], [], []
-        self.sysfsd = self.lxcfs = None
+        self.sysfsd = self.lxcfs = self.empty = None
         self.registered = 0
 
     # ---- up ----
@@ -123,20 +123,35 @@ class Host:
     def start_sysfsd(self):
         with open(f'{self.work}/sysfsd.conf', 'w', encoding='ascii') as file:
             file.write('[daemon]\nmax-containers=16384\n')
-        os.makedirs(self.runtime, mode=0o755, exist_ok=True)
-        argv = [f'{self.build}/daemon/sysfsd', '--config', f'{self.work}/sysfsd.conf', '--runtime-dir', self.runtime]
-        self.sysfsd = self.spawn(argv + (['--supervise'] if self.supervise else []), 'sysfsd.log')
-        wait_for(self.answers, 20, f'sysfsd ({self.work}/sysfsd.log)')
+        self.sysfsd = self.spawn_sysfsd(self.runtime, ['--supervise'] if self.supervise else [])
 
-    def answers(self):
-        if self.sysfsd.poll() is not None:
-            raise BenchError(f'sysfsd: {read(self.work + "/sysfsd.log").strip()}')
-        return self.ctl('status', check=False).returncode == 0
+    def spawn_sysfsd(self, runtime, more):
+        os.makedirs(runtime, mode=0o755, exist_ok=True)
+        log = f'{os.path.basename(runtime)}.log'
+        process = self.spawn([f'{self.build}/daemon/sysfsd', '--config', f'{self.work}/sysfsd.conf', '--runtime-dir', runtime, *more], log)
 
-    def ctl(self, *arguments, check=True):
+        def is_up():
+            if process.poll() is not None:
+                raise BenchError(f'sysfsd: {read(f"{self.work}/{log}").strip()}')
+            return self.answers(runtime)
+        wait_for(is_up, 20, 'sysfsd')
+        return process
+
+    def empty_runtime(self):
+        """The runtime directory of a second daemon, that has no containers."""
+        if not self.empty:
+            self.empty = f'{self.work}/empty'
+            self.spawn_sysfsd(self.empty, [])
+        return self.empty
+
+    def answers(self, runtime=None):
+        return subprocess.run([f'{self.build}/tools/sysfs-ctl', '--runtime-dir', runtime or self.runtime, 'status'],
+                              capture_output=True, check=False).returncode == 0
+
+    def ctl(self, *arguments):
         run = subprocess.run([f'{self.build}/tools/sysfs-ctl', '--runtime-dir', self.runtime, *arguments],
                              capture_output=True, text=True, check=False)
-        if check and run.returncode:
+        if run.returncode:
             raise BenchError(run.stderr.strip())
         return run
 

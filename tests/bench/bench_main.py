@@ -123,13 +123,11 @@ def grow(host, count, document):
 def measure(host, options, document):
     """The parts that one daemon is enough for, with more and more containers."""
     parts = options.parts
-    if 'registration' in parts:
-        document['hook'] = [bench_parts.hook(host, options.effort['hooks'])]
     for count in options.containers:
         if not grow(host, count, document):
             break
         if 'registration' in parts:
-            document['hook'].append(bench_parts.hook(host, options.effort['hooks']) | bench_parts.last(host.last_nsec))
+            document.setdefault('hook', []).append(bench_parts.hook(host, options.effort['hooks']) | bench_parts.last(host.last_nsec))
         if 'idle' in parts:
             document.setdefault('idle', []).append(bench_parts.idle(host, options.effort['settle'], options.effort['idle']))
         if 'reads' in parts:
@@ -151,7 +149,7 @@ def defaults(options):
     options.readers = sorted(set(options.readers or ([1, 2, 8] if full else [1, 8])))
     options.containers = sorted(set(options.containers or ([1, 100, 1000] if full else [100])))
     options.pace = options.pace or ([0, 500, 1000000] if full else [0, 500])
-    options.samples = options.samples or (600 if full else 200)
+    options.samples = options.samples or (600 if full else 150)
     if options.smoke:
         options.containers, options.readers, options.samples = [2], [1, 2], 4
     options.parts = options.parts or list(PARTS)

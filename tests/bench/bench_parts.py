@@ -74,7 +74,7 @@ def grow(host, count, spread=1):
 
 
 def hook(host, count):
-    """The whole hook, and registering alone, of one more container."""
+    """The whole hook, and registering alone, of one more container; and in turn the same with a daemon that has no other."""
     host.spare.grow(1)
     pid = host.spare.pids[0]
     bundle = f'{host.work}/bundle'
@@ -84,10 +84,12 @@ def hook(host, count):
                           ('creating', state | {'status': 'creating'}), ('stopped', state | {'status': 'stopped'})):
         with open(f'{host.work}/{name}', 'w', encoding='ascii') as file:
             json.dump(content, file)
-    lines = host.bench('hook', host.runtime, f'{host.build}/tools/sysfs-hook', 'spare', pid, f'{host.work}/creating',
-                       f'{host.work}/stopped', count)
-    result = {'containers': host.registered, 'count': count, 'files': int(lines[0][1])}
-    return result | {name: dict(zip(TIMES, map(int, times))) for name, *times in lines[1:]}
+    lines = host.bench('hook', f'{host.build}/tools/sysfs-hook', 'spare', pid, f'{host.work}/creating', f'{host.work}/stopped',
+                       count, host.runtime, host.empty_runtime())
+    result = {'containers': host.registered, 'count': count, 'files': int(lines[0][1]), 'empty': {}}
+    for daemon, name, *times in lines[1:]:
+        (result if daemon == '0' else result['empty'])[name] = dict(zip(TIMES, map(int, times)))
+    return result
 
 
 def last(times):

@@ -55,10 +55,13 @@ def tables(document):
         yield 'Reads: microseconds, p50 and p99 of each source; CPU microseconds per read, reader and daemon', READ_HEAD, \
             [read_cells(row) for row in document['reads']]
     if 'hook' in document:
-        yield 'Registration: milliseconds, with so many containers registered before', \
-            ['containers', 'files bound', 'hook p50', 'p99', 'register p50', 'p99', 'unregister p50', 'p99', 'of the last 100'], \
-            [[str(h['containers']), str(h['files'])] + [msec(h[name][key]) for name in ('hook', 'register', 'unregister') for key in ('p50_nsec', 'p99_nsec')] +
-             [msec(h.get('last_nsec'))] for h in document['hook']]
+        yield 'Registration: milliseconds, beside a daemon without containers', \
+            ['containers', 'files bound', 'hook p50', 'p99', 'register p50', 'p99', 'unregister p50', 'p99', 'of the last 100',
+             'empty: hook p50', 'register p50', 'register / empty'], \
+            [[str(h['containers']), str(h['files'])] + [msec(h[name][key]) for name in ('hook', 'register', 'unregister')
+             for key in ('p50_nsec', 'p99_nsec')] + [msec(h.get('last_nsec')), msec(h['empty']['hook']['p50_nsec']),
+             msec(h['empty']['register']['p50_nsec']), number(h['register']['p50_nsec'] / h['empty']['register']['p50_nsec'], 2)]
+             for h in document['hook']]
     if 'memory' in document:
         yield 'Memory of the daemon', ['containers', 'RSS KiB', 'KiB a container above 16 MiB', 'fds'], \
             [[str(m['containers']), str(m['rss_bytes'] >> 10), number(((m['rss_bytes'] >> 10) - 16384) / m['containers']), str(m['fds'])]

@@ -5,10 +5,11 @@
  *
  * sysfsd-bench register RUNTIME_DIR PREFIX FIRST PID...: has the daemon register the processes as
  *   PREFIX<FIRST>, PREFIX<FIRST + 1>, ... without binding anything, and prints how long each took.
- * sysfsd-bench hook RUNTIME_DIR HOOK ID PID STATE STOPPED COUNT: COUNT times, in turn, runs the
- *   hook with the file STATE as input, from its start to its end; runs it with STOPPED, not timed;
- *   and registers and unregisters the same process by the socket alone, which is the daemon's part
- *   of it.
+ * sysfsd-bench hook HOOK ID PID STATE STOPPED COUNT RUNTIME_DIR...: COUNT times, with each daemon
+ * in turn, runs the hook with the file STATE as input, from its start to its end; runs it with
+ *   STOPPED, not timed; and registers and unregisters the same process by the socket alone, which
+ *   is the daemon's part of it. Prints "files", a tab and how many were bound, then for each
+ *   daemon lines that begin with its number.
  */
 
 #include "tests/bench/bench.h"
@@ -27,6 +28,7 @@
 
 #define TIMEOUT_MSEC 20000
 #define MAX_COUNT 100000
+#define MAX_DAEMONS 4
 
 extern char **environ;
 
@@ -101,8 +103,8 @@ static uint64_t run_hook(const char *runtime_dir, const char *hook, const char *
     return nsec;
 }
 
-/* How many files of a view are bound in the process's mount namespace. */
-static unsigned count_bound(pid_t pid)
+/* Mounts of any sysfsd in the process's mount namespace; it may be a copy of one that had some. */
+static unsigned count_mounts(pid_t pid)
 {
     char path[64], line[4096];
     unsigned count = 0;
@@ -114,37 +116,58 @@ static unsigned count_bound(pid_t pid)
     while (fgets(line, sizeof(line), file))
         count += strstr(line, " - fuse.sysfsd ") != NULL;
     (void)fclose(file);
-    errno = 0;
-    if (count == 0)
-        bench_die("the hook has bound nothing");
     return count;
+}
+
+/* Times of one daemon. */
+typedef struct Registering {
+    const char *runtime_dir;
+    uint64_t *hook, *registering, *unregistering;
+} Registering;
+
+static void print_registering(unsigned number, const Registering *daemon, uint64_t count)
+{
+    (void)printf("%u\thook", number);
+    bench_print_times(daemon->hook, count);
+    (void)printf("\n%u\tregister", number);
+    bench_print_times(daemon->registering, count);
+    (void)printf("\n%u\tunregister", number);
+    bench_print_times(daemon->unregistering, count);
+    (void)printf("\n");
 }
 
 int bench_hook(int argc, char **argv)
 {
-    if (argc != 8)
-        bench_usage("hook RUNTIME_DIR HOOK ID PID STATE STOPPED COUNT");
-    const char *runtime_dir = argv[1], *id = argv[3];
-    pid_t pid = (pid_t)bench_number(argv[4], INT32_MAX);
-    uint64_t count = bench_number(argv[7], MAX_COUNT);
-    uint64_t *hook = bench_alloc(count, sizeof(*hook));
-    uint64_t *registering = bench_alloc(count, sizeof(*registering));
-    uint64_t *unregistering = bench_alloc(count, sizeof(*unregistering));
-    unsigned bound = 0;
+    Registering daemons[MAX_DAEMONS];
+    unsigned bound = 0, daemon_count = argc > 7 ? (unsigned)argc - 7 : 0;
 
+    if (daemon_count < 1 || daemon_count > MAX_DAEMONS)
+        bench_usage("hook HOOK ID PID STATE STOPPED COUNT RUNTIME_DIR...");
+    const char *hook = argv[1], *id = argv[2];
+    pid_t pid = (pid_t)bench_number(argv[3], INT32_MAX);
+    uint64_t count = bench_number(argv[6], MAX_COUNT);
+    unsigned before = count_mounts(pid);
+    for (unsigned d = 0; d < daemon_count; d++)
+        daemons[d] = (Registering){argv[7 + d], bench_alloc(count, sizeof(uint64_t)),
+                                   bench_alloc(count, sizeof(uint64_t)),
+                                   bench_alloc(count, sizeof(uint64_t))};
     for (uint64_t i = 0; i < count; i++) {
-        hook[i] = run_hook(runtime_dir, argv[2], argv[5], "createRuntime");
-        bound = count_bound(pid);
-        (void)run_hook(runtime_dir, argv[2], argv[6], "poststop");
-        registering[i] = register_one(runtime_dir, id, pid);
-        unregistering[i] = call(runtime_dir, "Unregister", json_pack("{s:s}", "id", id), -1);
+        for (unsigned turn = 0; turn < daemon_count; turn++) {
+            Registering *daemon = &daemons[(turn + i) % daemon_count];
+            const char *runtime_dir = daemon->runtime_dir;
+            daemon->hook[i] = run_hook(runtime_dir, hook, argv[4], "createRuntime");
+            bound = count_mounts(pid) - before;
+            errno = 0;
+            if (bound == 0)
+                bench_die("the hook has bound nothing");
+            (void)run_hook(runtime_dir, hook, argv[5], "poststop");
+            daemon->registering[i] = register_one(runtime_dir, id, pid);
+            daemon->unregistering[i] =
+                call(runtime_dir, "Unregister", json_pack("{s:s}", "id", id), -1);
+        }
     }
-    (void)printf("files\t%u\nhook", bound);
-    bench_print_times(hook, count);
-    (void)printf("\nregister");
-    bench_print_times(registering, count);
-    (void)printf("\nunregister");
-    bench_print_times(unregistering, count);
-    (void)printf("\n");
+    (void)printf("files\t%u\n", bound);
+    for (unsigned d = 0; d < daemon_count; d++)
+        print_registering(d, &daemons[d], count);
     return 0;
 }
