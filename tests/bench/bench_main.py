@@ -151,7 +151,7 @@ def defaults(options):
     options.pace = options.pace or ([0, 500, 1000000] if full else [0, 500])
     options.samples = options.samples or (600 if full else 150)
     if options.smoke:
-        options.containers, options.readers, options.samples = [2], [1, 2], 4
+        options.containers, options.readers, options.samples = [1, 2], [1, 2], 4
     options.parts = options.parts or list(PARTS)
     options.effort = SMOKE if options.smoke else FULL if full else QUICK
 

@@ -81,10 +81,10 @@ def hook(host, count):
     os.makedirs(bundle, exist_ok=True)
     state = {'ociVersion': '1.0.2', 'id': 'spare', 'pid': pid, 'bundle': bundle}
     for name, content in (('bundle/config.json', {'ociVersion': '1.0.2', 'root': {'path': '/'}}),
-                          ('creating', state | {'status': 'creating'}), ('stopped', state | {'status': 'stopped'})):
+                          ('creating', state | {'status': 'creating'})):
         with open(f'{host.work}/{name}', 'w', encoding='ascii') as file:
             json.dump(content, file)
-    lines = host.bench('hook', f'{host.build}/tools/sysfs-hook', 'spare', pid, f'{host.work}/creating', f'{host.work}/stopped',
+    lines = host.bench('hook', f'{host.build}/tools/sysfs-hook', f'{host.build}/tools/sysfs-ctl', 'spare', pid, f'{host.work}/creating',
                        count, host.runtime, host.empty_runtime())
     result = {'containers': host.registered, 'count': count, 'files': int(lines[0][1]), 'empty': {}}
     for daemon, name, *times in lines[1:]:

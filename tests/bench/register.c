@@ -5,11 +5,11 @@
  *
  * sysfsd-bench register RUNTIME_DIR PREFIX FIRST PID...: has the daemon register the processes as
  *   PREFIX<FIRST>, PREFIX<FIRST + 1>, ... without binding anything, and prints how long each took.
- * sysfsd-bench hook HOOK ID PID STATE STOPPED COUNT RUNTIME_DIR...: COUNT times, with each daemon
- * in turn, runs the hook with the file STATE as input, from its start to its end; runs it with
- *   STOPPED, not timed; and registers and unregisters the same process by the socket alone, which
- *   is the daemon's part of it. Prints "files", a tab and how many were bound, then for each
- *   daemon lines that begin with its number.
+ * sysfsd-bench hook HOOK CTL ID PID STATE COUNT RUNTIME_DIR...: COUNT times, with each daemon in
+ *   turn, runs the hook with the file STATE as input, from its start to its end; detaches again
+ * with sysfs-ctl, not timed; and registers and unregisters the same process by the socket alone,
+ * which is the daemon's part of it. Prints "files", a tab and how many were bound, then for each
+ * daemon lines that begin with its number.
  */
 
 #include "tests/bench/bench.h"
@@ -78,33 +78,33 @@ int bench_register(int argc, char **argv)
 }
 
 /* From before the process is made until it has ended. */
-static uint64_t run_hook(const char *runtime_dir, const char *hook, const char *state,
-                         const char *stage)
+static uint64_t run_tool(const char *const *argv, const char *input)
 {
-    const char *const argv[] = {"sysfs-hook", "--runtime-dir", runtime_dir,
-                                "--required", stage,           NULL};
     posix_spawn_file_actions_t actions;
     pid_t pid;
     int status;
 
     errno = posix_spawn_file_actions_init(&actions);
     if (errno == 0)
-        errno = posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, state, O_RDONLY, 0);
+        errno = posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, input, O_RDONLY, 0);
+    if (errno == 0)
+        errno = posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
     if (errno)
         bench_die("posix_spawn");
     uint64_t begin = bench_now_nsec();
-    errno = posix_spawn(&pid, hook, &actions, NULL, (char *const *)argv, environ);
+    errno = posix_spawn(&pid, argv[0], &actions, NULL, (char *const *)argv, environ);
     if (errno || waitpid(pid, &status, 0) < 0)
-        bench_die("%s", hook);
+        bench_die("%s", argv[0]);
     uint64_t nsec = bench_now_nsec() - begin;
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-        bench_die("%s %s failed", hook, stage);
+        bench_die("%s failed", argv[0]);
     (void)posix_spawn_file_actions_destroy(&actions);
     return nsec;
 }
 
-/* Mounts of any sysfsd in the process's mount namespace; it may be a copy of one that had some. */
-static unsigned count_mounts(pid_t pid)
+/* Files of views that are bound in the process's mount namespace. It is a copy of the host's, with
+ * whole views too, whose root is "/"; those go when somebody removes the directory below them. */
+static unsigned count_bound(pid_t pid)
 {
     char path[64], line[4096];
     unsigned count = 0;
@@ -114,7 +114,7 @@ static unsigned count_mounts(pid_t pid)
     if (!file)
         bench_die("%s", path);
     while (fgets(line, sizeof(line), file))
-        count += strstr(line, " - fuse.sysfsd ") != NULL;
+        count += strstr(line, " - fuse.sysfsd ") && !strstr(line, " / /");
     (void)fclose(file);
     return count;
 }
@@ -142,11 +142,10 @@ int bench_hook(int argc, char **argv)
     unsigned bound = 0, daemon_count = argc > 7 ? (unsigned)argc - 7 : 0;
 
     if (daemon_count < 1 || daemon_count > MAX_DAEMONS)
-        bench_usage("hook HOOK ID PID STATE STOPPED COUNT RUNTIME_DIR...");
-    const char *hook = argv[1], *id = argv[2];
-    pid_t pid = (pid_t)bench_number(argv[3], INT32_MAX);
+        bench_usage("hook HOOK CTL ID PID STATE COUNT RUNTIME_DIR...");
+    const char *id = argv[3];
+    pid_t pid = (pid_t)bench_number(argv[4], INT32_MAX);
     uint64_t count = bench_number(argv[6], MAX_COUNT);
-    unsigned before = count_mounts(pid);
     for (unsigned d = 0; d < daemon_count; d++)
         daemons[d] = (Registering){argv[7 + d], bench_alloc(count, sizeof(uint64_t)),
                                    bench_alloc(count, sizeof(uint64_t)),
@@ -155,12 +154,19 @@ int bench_hook(int argc, char **argv)
         for (unsigned turn = 0; turn < daemon_count; turn++) {
             Registering *daemon = &daemons[(turn + i) % daemon_count];
             const char *runtime_dir = daemon->runtime_dir;
-            daemon->hook[i] = run_hook(runtime_dir, hook, argv[4], "createRuntime");
-            bound = count_mounts(pid) - before;
+            const char *const hook[] = {argv[1],      "--runtime-dir", runtime_dir,
+                                        "--required", "createRuntime", NULL};
+            const char *const detach[] = {argv[2], "--runtime-dir", runtime_dir, "detach", id,
+                                          NULL};
+            daemon->hook[i] = run_tool(hook, argv[5]);
+            bound = count_bound(pid);
             errno = 0;
             if (bound == 0)
                 bench_die("the hook has bound nothing");
-            (void)run_hook(runtime_dir, hook, argv[5], "poststop");
+            (void)run_tool(detach, "/dev/null");
+            errno = 0;
+            if (count_bound(pid) != 0)
+                bench_die("detaching has left some of %u files bound", bound);
             daemon->registering[i] = register_one(runtime_dir, id, pid);
             daemon->unregistering[i] =
                 call(runtime_dir, "Unregister", json_pack("{s:s}", "id", id), -1);
