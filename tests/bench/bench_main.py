@@ -21,7 +21,7 @@ FILES = ['/proc/meminfo', '/proc/stat', '/proc/uptime', '/proc/loadavg', '/proc/
 
 # How much of what has no option of its own: runs of the hook and of each program, kills and the seconds that are
 # watched after each, seconds of idling before it is watched and then, reads of the isolation part.
-FULL = {'hooks': 100, 'programs': 50, 'kills': 10, 'kill_msec': 3000, 'settle': 2, 'idle': 10, 'isolation': 4000}
+FULL = {'hooks': 100, 'programs': 20, 'kills': 5, 'kill_msec': 3000, 'settle': 2, 'idle': 10, 'isolation': 2000}
 QUICK = {'hooks': 20, 'programs': 5, 'kills': 2, 'kill_msec': 2000, 'settle': 2, 'idle': 3, 'isolation': 1000}
 SMOKE = {'hooks': 2, 'programs': 1, 'kills': 1, 'kill_msec': 200, 'settle': 0.1, 'idle': 0.1, 'isolation': 20}
 PARTS = ('reads', 'registration', 'idle', 'memory', 'isolation', 'programs', 'resume')
@@ -98,7 +98,7 @@ def machine(build):
     version = subprocess.run([f'{build}/daemon/sysfsd', '--version'], capture_output=True, text=True, check=False).stdout
     lxcfs = subprocess.run(['lxcfs', '--version'], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False).stdout if shutil.which('lxcfs') else ''
     return {'kernel': ' '.join(os.uname()[0:3:2]), 'arch': os.uname().machine, 'cpu': models[0] if models else 'unknown',
-            'cpus': os.cpu_count(), 'memory_bytes': os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES'),
+            'cpus': os.cpu_count(), 'load_before': round(os.getloadavg()[0], 2), 'memory_bytes': os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES'),
             'cgroups': 'v2' if os.path.exists('/sys/fs/cgroup/cgroup.controllers') else 'v1',
             'sysfsd': version.split()[-1] if version else '', 'lxcfs': lxcfs.strip().strip('"') or None}
 

@@ -92,7 +92,7 @@ def machine_line(document):
     machine = document['machine']
     lacks = [f'; only {n["reached"]} of {n["containers"]} containers: {n["why"]}' for n in document.get('not_done', [])]
     return f'{machine["kernel"]}, {machine["cpu"]}, {machine["cpus"]} CPUs, cgroups {machine["cgroups"]}; sysfsd {machine["sysfsd"]}, ' \
-        f'lxcfs {machine["lxcfs"] or "absent"}; {document["time"]}, {document["seconds"]} s' + ''.join(lacks)
+        f'lxcfs {machine["lxcfs"] or "absent"}; {document["time"]}, {document["seconds"]} s, {document["options"]["samples"]} samples, load {machine["load_before"]} before' + ''.join(lacks)
 
 
 def text(document):
