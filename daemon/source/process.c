@@ -47,6 +47,16 @@ static int read_file(const SfHost *host, pid_t pid, const char *file, char *buff
     return r < 0 ? r : sf_read_at(sf_host_proc_fd(host), path, buffer, size, ret_len);
 }
 
+/* The same of a file that the kernel prints as one piece: stat, syscall, fdinfo. */
+static int read_record(const SfHost *host, pid_t pid, const char *file, char *buffer, size_t size,
+                       size_t *ret_len)
+{
+    char path[64];
+    int r = path_of(pid, file, path, sizeof(path));
+
+    return r < 0 ? r : sf_read_record_at(sf_host_proc_fd(host), path, buffer, size, ret_len);
+}
+
 static bool process_exists(const SfHost *host, pid_t pid)
 {
     char path[64];
@@ -108,13 +118,10 @@ int sf_pid_stat_parse(const char *text, size_t len, SfPidStat *ret_stat)
 
 int sf_pid_stat_read(const SfHost *host, pid_t pid, SfPidStat *ret_stat)
 {
-    char path[64], text[PID_STAT_SIZE];
+    char text[PID_STAT_SIZE];
     size_t len;
 
-    /* One piece (fs/proc/base.c, ONE()): read of every task of a container. */
-    int r = path_of(pid, "stat", path, sizeof(path));
-    if (r == 0)
-        r = sf_read_record_at(sf_host_proc_fd(host), path, text, sizeof(text), &len);
+    int r = read_record(host, pid, "stat", text, sizeof(text), &len);
     if (r < 0)
         return gone(r);
     return sf_pid_stat_parse(text, len, ret_stat);
@@ -127,7 +134,7 @@ int sf_thread_cpu(const SfHost *host, pid_t tid, unsigned *ret_cpu)
     SfSlice word = sf_slice("", 0);
     uint64_t value;
 
-    int r = read_file(host, tid, "stat", text, sizeof(text), &len);
+    int r = read_record(host, tid, "stat", text, sizeof(text), &len);
     if (r < 0)
         return gone(r);
     const char *name_end = len > 0 ? memrchr(text, ')', len) : NULL;
@@ -229,7 +236,7 @@ static bool file_offset(const SfHost *host, pid_t tid, int fd, uint64_t *ret_off
     SfSlice rest, line;
 
     (void)snprintf(file, sizeof(file), "fdinfo/%d", fd); /* always fits */
-    if (read_file(host, tid, file, text, sizeof(text), &len) < 0)
+    if (read_record(host, tid, file, text, sizeof(text), &len) < 0)
         return false;
     rest = sf_slice(text, len);
     while (sf_slice_next_line(&rest, &line)) {
@@ -246,7 +253,7 @@ int sf_thread_read_offset(const SfHost *host, pid_t tid, uint64_t *ret_offset)
     size_t len;
     int fd;
 
-    if (tid <= 0 || read_file(host, tid, "syscall", text, sizeof(text), &len) < 0)
+    if (tid <= 0 || read_record(host, tid, "syscall", text, sizeof(text), &len) < 0)
         return -EAGAIN; /* not in our pid namespace, or a kernel without the file */
     int r = sf_syscall_parse_read(text, len, &fd, ret_offset);
     if (r < 0 || fd < 0)
