@@ -338,8 +338,7 @@ static void copy_times(const SfCpuAccount *account, const SfCpuSet *visible, SfT
 {
     SfCpuTime *cpus = (SfCpuTime *)(void *)memory->data;
 
-    *times = (SfCpuTimes){
-        .total = account->r.total, .cpus = cpus, .age_nsec = account->r.age_nsec};
+    *times = (SfCpuTimes){.total = account->r.total, .cpus = cpus, .age_nsec = account->r.age_nsec};
     for (unsigned i = 0; i < account->r.count; i++) {
         if (sf_cpuset_has(visible, account->cpus[i].time.cpu))
             cpus[times->count++] = account->cpus[i].time;
