@@ -103,8 +103,7 @@ static pid_t start_init(void)
 static int make_real(BenchWorld *world)
 {
     for (unsigned i = 0; i < WORLD_CONTAINERS; i++) {
-        SfContainerSpec spec = {
-            .id = i == 0 ? "render-a" : "render-b", .pidfd = -1, .keep = world->keeps[i]};
+        SfContainerSpec spec = {.id = i == 0 ? "render-a" : "render-b", .pidfd = -1};
         world->inits[i] = start_init();
         if (world->inits[i] < 0)
             return -errno;
@@ -123,10 +122,8 @@ static int make_captured(BenchWorld *world, const char *scenario, pid_t init_pid
     SF_CLEANUP_FD int pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
 
     for (unsigned i = 0; i < WORLD_CONTAINERS; i++) {
-        SfContainerSpec spec = {.id = i == 0 ? "render-a" : "render-b",
-                                .init_pid = init_pid,
-                                .pidfd = pidfd,
-                                .keep = world->keeps[i]};
+        SfContainerSpec spec = {
+            .id = i == 0 ? "render-a" : "render-b", .init_pid = init_pid, .pidfd = pidfd};
         int r = sf_container_new(world->host, world->cgroups, &spec, &world->containers[i]);
         if (r < 0)
             return r;
@@ -152,7 +149,7 @@ static bool read_scenario(BenchWorld *world, const char *scenario, SfHostOptions
     return world->captured != NULL;
 }
 
-int bench_world_open(BenchWorld *world, const char *scenario, bool own_keeps)
+int bench_world_open(BenchWorld *world, const char *scenario)
 {
     SfHostOptions options = {.boottime_nsec = world_clock, .clock_data = world};
     pid_t init_pid = 0;
@@ -163,8 +160,6 @@ int bench_world_open(BenchWorld *world, const char *scenario, bool own_keeps)
         r = sf_host_open(&options, &world->host);
     if (r == 0)
         r = sf_cgroups_open(world->host, &world->cgroups);
-    for (unsigned i = 0; r == 0 && own_keeps && i < WORLD_CONTAINERS; i++)
-        r = sf_keep_open(-1, &world->keeps[i]);
     if (r == 0)
         r = scenario ? make_captured(world, scenario, init_pid) : make_real(world);
     if (r < 0)
@@ -181,8 +176,6 @@ void bench_world_close(BenchWorld *world)
             (void)waitpid(world->inits[i], NULL, 0);
         }
     }
-    for (unsigned i = 0; i < WORLD_CONTAINERS; i++)
-        sf_keep_close(world->keeps[i]);
     sf_cgroups_free(world->cgroups);
     sf_host_free(world->host);
     captured_root_free(world->captured);

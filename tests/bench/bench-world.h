@@ -18,17 +18,15 @@ typedef struct BenchWorld {
     SfHost *host;
     SfCgroups *cgroups;
     SfContainer *containers[WORLD_CONTAINERS];
-    uint64_t passed_nsec;            /* what the clock is ahead */
-    uint64_t fixed_nsec;             /* of a captured host: where its clock stands; 0: it runs */
-    SfKeep *keeps[WORLD_CONTAINERS]; /* owned; NULL: the process's own */
-    char *captured;                  /* owned: a copy of the captured tree */
+    uint64_t passed_nsec; /* what the clock is ahead */
+    uint64_t fixed_nsec;  /* of a captured host: where its clock stands; 0: it runs */
+    char *captured;       /* owned: a copy of the captured tree */
     pid_t inits[WORLD_CONTAINERS];
     char *cgroup_paths[WORLD_PATHS_MAX]; /* owned: directories made */
     unsigned cgroup_count;
 } BenchWorld;
 
-/* scenario: a directory of tests/golden/scenarios; NULL: this host, which wants root. own_keeps: no
- * container shares its keep with the other. 0, or
+/* scenario: a directory of tests/golden/scenarios; NULL: this host, which wants root. 0, or
  * negative errno with everything undone. */
-int bench_world_open(BenchWorld *world, const char *scenario, bool own_keeps) SF_WARN_UNUSED;
+int bench_world_open(BenchWorld *world, const char *scenario) SF_WARN_UNUSED;
 void bench_world_close(BenchWorld *world);

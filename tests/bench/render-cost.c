@@ -6,8 +6,7 @@
  * "cold" one some seconds later, when nothing that is remembered for a moment holds any more. FILE:
  * provider names; without any, the hot files.
  *
- * --check measures no time, and fails when a file allocates, or takes a lock of all containers' but
- * the keep's (lib/base/keep.h): each container has a keep of its own for it.
+ * --check measures no time, and fails when a file allocates, or takes a lock of all containers'.
  * Ends with 77 where it cannot measure: no permission to make cgroups, or a sanitizer's heap.
  */
 
@@ -189,7 +188,7 @@ int main(int argc, char **argv)
     }
     if (rounds == 0 && !counting_possible())
         return CANNOT_MEASURE;
-    int r = bench_world_open(&world, scenario, rounds == 0);
+    int r = bench_world_open(&world, scenario);
     if (r < 0) {
         (void)fprintf(stderr, "render-cost: no container: %s\n", g_strerror(-r));
         return r == -EPERM ? CANNOT_MEASURE : 1;
