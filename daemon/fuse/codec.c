@@ -23,6 +23,8 @@
 #define UNIQUE_RESEND (UINT64_C(1) << 63)
 
 #define CACHE_FOREVER_SEC (365.0 * 24 * 3600)
+/* A changed limit is seen after that at the latest. */
+#define CACHE_SHORT_SEC 0.1
 
 struct SfCodec {
     struct fuse_session *session; /* owned */
@@ -57,10 +59,12 @@ static void reply_error(fuse_req_t req, int r)
     (void)fuse_reply_err(req, -r); /* a failing write is noted in serving->reply_error */
 }
 
-/* Names and attributes that never change while the view is mounted, or are asked for each time. */
+/* How long names and attributes hold: those that never change while the view is mounted, and those
+ * that a changed limit takes away. What is not there, and may be in a moment, is asked for each
+ * time. */
 static double cache_sec(bool constant)
 {
-    return constant ? CACHE_FOREVER_SEC : 0;
+    return constant ? CACHE_FOREVER_SEC : CACHE_SHORT_SEC;
 }
 
 /* The kernel's idea of a file's size may no longer be the view's: it shall ask before it uses it
@@ -197,9 +201,9 @@ static void op_open(fuse_req_t req, fuse_ino_t inode, struct fuse_file_info *fi)
 {
     SfViewOpened opened;
     struct stat before, after;
-    bool constant;
+    bool constant, sized = sf_view_shares(serving->view);
 
-    int r = sf_view_getattr(serving->view, inode, &before, &constant);
+    int r = sized ? 0 : sf_view_getattr(serving->view, inode, &before, &constant);
     if (r >= 0)
         r = open_file(inode, fi->flags, fuse_req_ctx(req)->pid, !serving->again, &opened);
     if (r < 0) {
@@ -212,9 +216,9 @@ static void op_open(fuse_req_t req, fuse_ino_t inode, struct fuse_file_info *fi)
     fi->noflush = 1;
     if (opened.store)
         serving->served.shown = inode;
-    else if (opened.ask || (!sf_view_shares(serving->view) &&
-                            sf_view_getattr(serving->view, inode, &after, &constant) >= 0 &&
-                            after.st_size != before.st_size))
+    else if (opened.ask ||
+             (!sized && sf_view_getattr(serving->view, inode, &after, &constant) >= 0 &&
+              after.st_size != before.st_size))
         forget_size(inode);
     reply_open(req, fi, opened.handle);
 }

@@ -22,7 +22,7 @@ typedef struct SfProvider {
 /* What an entry below a provider's directory is to a container. */
 typedef enum SfEntryShown {
     SF_ENTRY_HIDDEN,   /* not there, at this moment */
-    SF_ENTRY_SHOWN,    /* there, at this moment: the kernel asks again each time */
+    SF_ENTRY_SHOWN,    /* there, at this moment: the kernel asks again before long */
     SF_ENTRY_CONSTANT, /* there as long as its directory is */
 } SfEntryShown;
 
