@@ -14,17 +14,53 @@
 #include "lib/base/id.h"
 #include "lib/base/io.h"
 
-static json_t *cgroups_to_json(const SfContainer *container)
+static char *to_hex(const char *bytes)
 {
-    json_t *cgroups = json_object();
+    GString *hex = g_string_new(NULL);
+
+    for (; *bytes; bytes++)
+        g_string_append_printf(hex, "%02x", (unsigned char)*bytes);
+    return g_string_free(hex, FALSE);
+}
+
+/* NULL: not the digits of a string. */
+static char *from_hex(const char *hex)
+{
+    size_t len = strlen(hex) / 2;
+    g_autofree char *bytes = g_malloc(len + 1);
+
+    if (strlen(hex) % 2 != 0)
+        return NULL;
+    for (size_t i = 0; i < len; i++) {
+        int high = g_ascii_xdigit_value(hex[2 * i]), low = g_ascii_xdigit_value(hex[2 * i + 1]);
+        if (high < 0 || low < 0 || (high == 0 && low == 0))
+            return NULL;
+        bytes[i] = (char)(high << 4 | low);
+    }
+    bytes[len] = '\0';
+    return g_steal_pointer(&bytes);
+}
+
+/* The name of a cgroup is any bytes, JSON is UTF-8: paths that are not have a place of their own,
+ * in hexadecimal. */
+static void cgroups_to_json(const SfContainer *container, json_t **ret_cgroups, json_t **ret_hex)
+{
+    json_t *cgroups = json_object(), *hex_cgroups = json_object();
 
     for (unsigned i = 0; i < SF_CONTROLLER_COUNT; i++) {
         const SfCgroup *cgroup = sf_container_cgroup(container, (SfController)i);
-        if (cgroup)
-            (void)json_object_set_new(cgroups, sf_controller_name((SfController)i),
-                                      json_string(sf_cgroup_path(cgroup)));
+        const char *name = sf_controller_name((SfController)i);
+        if (!cgroup)
+            continue;
+        if (g_utf8_validate(sf_cgroup_path(cgroup), -1, NULL)) {
+            (void)json_object_set_new(cgroups, name, json_string(sf_cgroup_path(cgroup)));
+        } else {
+            g_autofree char *hex = to_hex(sf_cgroup_path(cgroup));
+            (void)json_object_set_new(hex_cgroups, name, json_string(hex));
+        }
     }
-    return cgroups;
+    *ret_cgroups = cgroups;
+    *ret_hex = hex_cgroups;
 }
 
 /* Defaults and annotations together: a later daemon may have other defaults. */
@@ -52,12 +88,15 @@ static json_t *number_to_json(uint64_t number)
 
 static char *encode(const char *boot_id, const SfContainer *container, const json_t *annotations)
 {
+    json_t *cgroups, *hex_cgroups;
+
+    cgroups_to_json(container, &cgroups, &hex_cgroups);
     json_t *record = json_pack(
-        "{s:i, s:s, s:i, s:I, s:o, s:s, s:s*, s:o, s:o, s:O*}", "version", SF_RECORD_VERSION, "id",
-        sf_container_id(container), "pid", (int)sf_container_init_pid(container), "start_ticks",
-        (json_int_t)sf_container_start_ticks(container), "number",
+        "{s:i, s:s, s:i, s:I, s:o, s:s, s:s*, s:o, s:o, s:o, s:O*}", "version", SF_RECORD_VERSION,
+        "id", sf_container_id(container), "pid", (int)sf_container_init_pid(container),
+        "start_ticks", (json_int_t)sf_container_start_ticks(container), "number",
         number_to_json(sf_container_number(container)), "boot_id", boot_id, "bundle",
-        sf_container_bundle(container), "cgroups", cgroups_to_json(container), "policy",
+        sf_container_bundle(container), "cgroups", cgroups, "cgroups_hex", hex_cgroups, "policy",
         policy_to_json(sf_container_policy(container)), "annotations", annotations);
     char *text = record ? json_dumps(record, JSON_INDENT(2)) : NULL;
 
@@ -95,7 +134,10 @@ int sf_record_read(int directory_fd, const char *id, json_t **ret_record)
     int r = sf_read_alloc_at(directory_fd, name, SF_RECORD_MAX_BYTES, &text, &len);
     if (r < 0)
         return r;
-    json_t *record = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
+    json_error_t error;
+    json_t *record = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
+    if (!record && json_error_code(&error) == json_error_out_of_memory)
+        return -ENOMEM;
     if (!is_record_of(record, id)) {
         json_decref(record);
         return -EBADMSG;
@@ -126,12 +168,30 @@ static int parse_policy(const json_t *json, SfPolicy *policy)
     return 0;
 }
 
+static int parse_cgroups(const json_t *json, SfRecord *record)
+{
+    const json_t *cgroups = json_object_get(json, "cgroups");
+    const json_t *hex_cgroups = json_object_get(json, "cgroups_hex"); /* none in older ones */
+
+    for (unsigned i = 0; i < SF_CONTROLLER_COUNT; i++) {
+        const char *name = sf_controller_name((SfController)i);
+        const char *hex = json_string_value(json_object_get(hex_cgroups, name));
+        record->cgroup_paths[i] = json_string_value(json_object_get(cgroups, name));
+        if (!hex)
+            continue;
+        record->decoded[i] = from_hex(hex);
+        if (!record->decoded[i])
+            return -EBADMSG;
+        record->cgroup_paths[i] = record->decoded[i];
+    }
+    return 0;
+}
+
 int sf_record_parse(const json_t *record, SfRecord *ret_record)
 {
     const char *number = json_string_value(json_object_get(record, "number"));
     json_int_t start_ticks = json_integer_value(json_object_get(record, "start_ticks"));
     json_int_t pid = json_integer_value(json_object_get(record, "pid"));
-    const json_t *cgroups = json_object_get(record, "cgroups");
 
     *ret_record = (SfRecord){
         .spec = {.id = json_string_value(json_object_get(record, "id")),
@@ -145,10 +205,18 @@ int sf_record_parse(const json_t *record, SfRecord *ret_record)
         return -EBADMSG;
     ret_record->spec.init_pid = (pid_t)pid;
     ret_record->spec.start_ticks = (uint64_t)start_ticks;
+    int r = parse_cgroups(record, ret_record);
+    if (r == 0)
+        r = parse_policy(json_object_get(record, "policy"), &ret_record->policy);
+    if (r < 0)
+        sf_record_clear(ret_record);
+    return r;
+}
+
+void sf_record_clear(SfRecord *record)
+{
     for (unsigned i = 0; i < SF_CONTROLLER_COUNT; i++)
-        ret_record->cgroup_paths[i] =
-            json_string_value(json_object_get(cgroups, sf_controller_name((SfController)i)));
-    return parse_policy(json_object_get(record, "policy"), &ret_record->policy);
+        g_clear_pointer(&record->decoded[i], g_free);
 }
 
 int sf_record_remove(int directory_fd, const char *id)

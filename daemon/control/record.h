@@ -20,15 +20,17 @@ int sf_record_write(int directory_fd, const char *boot_id, const SfContainer *co
 /* The record's JSON object (caller json_decref()s): -EBADMSG when the file is not a record of that
  * ID, -ENOENT. */
 int sf_record_read(int directory_fd, const char *id, json_t **ret_record) SF_WARN_UNUSED;
-/* What a record says of its container: borrowed from it, but for the policy. */
+/* What a record says of its container: borrowed from it, but for the policy and decoded. */
 typedef struct SfRecord {
     SfContainerSpec spec;                          /* without pidfd and keep */
     SfPolicy policy;                               /* spec.policy */
     const char *cgroup_paths[SF_CONTROLLER_COUNT]; /* spec.cgroup_paths */
     const char *boot_id;
+    char *decoded[SF_CONTROLLER_COUNT]; /* owned; what of cgroup_paths JSON cannot say */
 } SfRecord;
-/* record: as read. -EBADMSG when something in it makes no sense. */
+/* record: as read. -EBADMSG when something in it makes no sense. The caller clears on success. */
 int sf_record_parse(const json_t *record, SfRecord *ret_record) SF_WARN_UNUSED;
+void sf_record_clear(SfRecord *record);
 /* Absent is fine. */
 int sf_record_remove(int directory_fd, const char *id) SF_WARN_UNUSED;
 /* "ID.json" -> "ID"; NULL when the name is not a record's. The caller frees. */

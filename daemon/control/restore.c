@@ -205,8 +205,10 @@ static void restore_record(Restore *restore, const char *file)
     int r = id ? sf_record_read(registry->containers_fd, id, &json) : -EBADMSG;
     if (r == 0)
         r = sf_record_parse(json, &record);
-    if (r == 0)
+    if (r == 0) {
         r = take_up(restore, &record);
+        sf_record_clear(&record);
+    }
     json_decref(json);
     if (r >= 0)
         return;

@@ -21,13 +21,13 @@ static int directory(const ControlWorld *world)
     return fd;
 }
 
-static SfContainer *make_container(ControlWorld *world, const char *id)
+static SfContainer *make_container_in(ControlWorld *world, const char *id, const char *cgroup)
 {
     SfPolicy policy;
     char error[128];
     SfContainer *container = NULL;
     SfContainerSpec spec = {.id = id,
-                            .init_pid = start_process(world, "/slice/c1", 1),
+                            .init_pid = start_process(world, cgroup, 1),
                             .pidfd = -1,
                             .bundle = "/bundles/\303\244",
                             .policy = &policy};
@@ -37,6 +37,11 @@ static SfContainer *make_container(ControlWorld *world, const char *id)
         sf_policy_apply(&policy, "io.sysfsd.views", "-/proc/stat", error, sizeof(error)), 0);
     assert_int_equal(sf_container_new(world->host, world->cgroups, &spec, &container), 0);
     return container;
+}
+
+static SfContainer *make_container(ControlWorld *world, const char *id)
+{
+    return make_container_in(world, id, "/slice/c1");
 }
 
 static void test_write_and_read(void **state)
@@ -79,6 +84,70 @@ static void test_write_and_read(void **state)
     json_decref(annotations);
     sf_container_unref(container);
     world_end(&world);
+}
+
+/* The name of a cgroup is any bytes but '/', '\n' and NUL. */
+static void test_any_cgroup_name(void **state)
+{
+    static const char *const paths[] = {
+        "/slice/\377\376", "/\303(", "/\303\244", "/a\\x\"\001\t", "/\355\240\200", "/x\300\200y",
+    };
+    ControlWorld world;
+
+    world_begin(&world);
+    SF_CLEANUP_FD int fd = directory(&world);
+    for (unsigned i = 0; i < G_N_ELEMENTS(paths); i++) {
+        SfContainer *container = make_container_in(&world, "c", paths[i]);
+        json_t *json;
+        SfRecord record;
+        assert_string_equal(sf_cgroup_path(sf_container_cgroup(container, SF_CONTROLLER_MEMORY)),
+                            paths[i]);
+        assert_int_equal(sf_record_write(fd, "boot", container, NULL), 0);
+        assert_int_equal(sf_record_read(fd, "c", &json), 0);
+        assert_int_equal(sf_record_parse(json, &record), 0);
+        assert_string_equal(record.cgroup_paths[SF_CONTROLLER_MEMORY], paths[i]);
+        assert_string_equal(record.cgroup_paths[SF_CONTROLLER_UNIFIED], paths[i]);
+        sf_record_clear(&record);
+        json_decref(json);
+        sf_container_unref(container);
+    }
+    world_end(&world);
+}
+
+/* hex: of "cgroups_hex", or NULL: as it was written before there was one. */
+static int parse_text(const char *hex, char **ret_path)
+{
+    g_autofree char *text = g_strdup_printf(
+        "{\"version\": 1, \"id\": \"c\", \"pid\": 1, \"start_ticks\": 7, \"number\": \"5\","
+        " \"boot_id\": \"b\", \"cgroups\": {\"memory\": \"/m\"}%s%s%s,"
+        " \"policy\": {\"cpu\": \"quota\", \"views\": []}}",
+        hex ? ", \"cgroups_hex\": {\"cpu\": \"" : "", hex ? hex : "", hex ? "\"}" : "");
+    json_t *json = json_loads(text, 0, NULL);
+    SfRecord record;
+
+    assert_non_null(json);
+    int r = sf_record_parse(json, &record);
+    if (r == 0) {
+        assert_string_equal(record.cgroup_paths[SF_CONTROLLER_MEMORY], "/m");
+        *ret_path = g_strdup(record.cgroup_paths[SF_CONTROLLER_CPU]);
+        sf_record_clear(&record);
+    }
+    json_decref(json);
+    return r;
+}
+
+static void test_old_and_bad_paths(void **state)
+{
+    static const char *const bad[] = {"2", "2fzz", "2f00", "2f ff"};
+    char *path;
+
+    assert_int_equal(parse_text(NULL, &path), 0);
+    assert_null(path);
+    assert_int_equal(parse_text("2fFf", &path), 0);
+    assert_string_equal(path, "/\377");
+    g_free(path);
+    for (unsigned i = 0; i < G_N_ELEMENTS(bad); i++)
+        assert_int_equal(parse_text(bad[i], &path), -EBADMSG);
 }
 
 static void test_damaged(void **state)
@@ -142,8 +211,8 @@ static void test_file_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_write_and_read),
-        cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_write_and_read),    cmocka_unit_test(test_any_cgroup_name),
+        cmocka_unit_test(test_old_and_bad_paths), cmocka_unit_test(test_damaged),
         cmocka_unit_test(test_file_names),
     };
 
