@@ -83,7 +83,8 @@ static int take(void *data, const char *name)
     return sf_fd_store_take(name);
 }
 
-void sf_fd_store_drop_rest(void)
+/* Closes what nobody has taken, and has it held no longer. */
+static void drop_rest(void *data)
 {
     GHashTableIter iterator;
     void *name;
@@ -102,5 +103,5 @@ SfFdStore sf_fd_store(void)
 {
     if (!received)
         return (SfFdStore){0};
-    return (SfFdStore){hold, drop, take, NULL};
+    return (SfFdStore){hold, drop, take, drop_rest, NULL};
 }

@@ -18,5 +18,3 @@ int sf_fd_store_take(const char *name);
 /* Negative errno; 0 where there is no store. Thread-safe, as the next. */
 int sf_fd_store_hold(const char *name, int fd) SF_WARN_UNUSED;
 void sf_fd_store_drop(const char *name);
-/* Closes what nobody has taken, and has it held no longer. */
-void sf_fd_store_drop_rest(void);

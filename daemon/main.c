@@ -356,8 +356,7 @@ static int start(Daemon *daemon)
         return fail("start", "the FUSE server's threads", r);
     if ((r = sf_control_new(daemon->registry, &daemon->control)) < 0)
         return fail("serve the control socket in", daemon->runtime_dir, r);
-    sf_fd_store_drop_rest();
-    sf_registry_adopt_pending(daemon->registry);
+    sf_registry_settle(daemon->registry);
     return EXIT_SUCCESS;
 }
 
@@ -443,8 +442,11 @@ static gboolean on_reload(void *data)
 
 static int run(Daemon *daemon)
 {
-    if (start(daemon) != EXIT_SUCCESS)
+    if (start(daemon) != EXIT_SUCCESS) {
+        if (daemon->registry)
+            sf_registry_leave(daemon->registry);
         return EXIT_FAILURE;
+    }
     daemon->loop = g_main_loop_new(NULL, FALSE);
     (void)g_unix_signal_add(SIGTERM, on_stop, daemon);
     (void)g_unix_signal_add(SIGINT, on_end, daemon);

@@ -113,6 +113,7 @@ static SfCtlExit print_status(const SfCtl *ctl, const json_t *status)
     number_row(&table, "restarts", status, "restarts");
     number_row(&table, "resumed", status, "resumed");
     number_row(&table, "healed", status, "healed");
+    number_row(&table, "waiting", status, "waiting");
     string_row(&table, "cgroups", sf_ctl_string(status, "cgroup_layout"));
     string_row(&table, "runtime dir", sf_ctl_string(status, "runtime_dir"));
     SF_CLEANUP_TEXT SfText features = SF_TEXT_INIT;

@@ -23,9 +23,11 @@ typedef struct Job {
 } Job;
 
 struct SfHealer {
-    GPtrArray *jobs; /* owned; the thread's once it runs */
-    GThread *thread;
-    int stop; /* atomic */
+    GMutex lock;
+    GQueue jobs;     /* Job, owned; protected by lock */
+    bool running;    /* the thread may take another job; protected by lock */
+    bool stop;       /* protected by lock */
+    GThread *thread; /* the main thread's; also one that has ended */
 };
 
 static void free_job(void *data)
@@ -45,7 +47,8 @@ void sf_healer_add(SfRegistry *registry, SfEntry *entry)
 
     if (!registry->healer) {
         registry->healer = g_new0(SfHealer, 1);
-        registry->healer->jobs = g_ptr_array_new_with_free_func(free_job);
+        g_mutex_init(&registry->healer->lock);
+        g_queue_init(&registry->healer->jobs);
     }
     job->container = sf_container_ref(entry->container);
     job->mount_point = g_strdup(entry->mount_point);
@@ -59,7 +62,9 @@ void sf_healer_add(SfRegistry *registry, SfEntry *entry)
         g_ptr_array_add(job->paths, (char *)info.path);
         g_array_append_val(job->writable, info.writable);
     }
-    g_ptr_array_add(registry->healer->jobs, job);
+    g_mutex_lock(&registry->healer->lock);
+    g_queue_push_tail(&registry->healer->jobs, job);
+    g_mutex_unlock(&registry->healer->lock);
     registry->counts.healed++;
 }
 
@@ -100,29 +105,59 @@ static void heal(const Job *job)
     }
 }
 
+/* NULL: the thread ends. */
+static Job *next_job(SfHealer *healer)
+{
+    g_mutex_lock(&healer->lock);
+    Job *job = healer->stop ? NULL : g_queue_pop_head(&healer->jobs);
+    healer->running = job != NULL;
+    g_mutex_unlock(&healer->lock);
+    return job;
+}
+
 static void *run(void *data)
 {
-    SfHealer *healer = data;
-
-    for (unsigned i = 0; i < healer->jobs->len && !g_atomic_int_get(&healer->stop); i++)
-        heal(healer->jobs->pdata[i]);
-    g_ptr_array_set_size(healer->jobs, 0);
+    for (Job *job; (job = next_job(data));) {
+        heal(job);
+        free_job(job);
+    }
     return NULL;
 }
 
 void sf_healer_start(SfRegistry *registry)
 {
-    if (registry->healer && !registry->healer->thread)
-        registry->healer->thread = g_thread_new("heal", run, registry->healer);
+    SfHealer *healer = registry->healer;
+    g_autoptr(GError) error = NULL;
+
+    if (!healer)
+        return;
+    g_mutex_lock(&healer->lock);
+    bool idle = !healer->running && !g_queue_is_empty(&healer->jobs);
+    healer->running |= idle;
+    g_mutex_unlock(&healer->lock);
+    if (!idle)
+        return;
+    if (healer->thread)
+        (void)g_thread_join(g_steal_pointer(&healer->thread)); /* it has no job any more */
+    healer->thread = g_thread_try_new("heal", run, healer, &error);
+    if (healer->thread)
+        return;
+    g_warning("views are not attached again yet: %s", error->message);
+    g_mutex_lock(&healer->lock);
+    healer->running = false;
+    g_mutex_unlock(&healer->lock);
 }
 
 void sf_healer_free(SfHealer *healer)
 {
     if (!healer)
         return;
-    g_atomic_int_set(&healer->stop, 1);
+    g_mutex_lock(&healer->lock);
+    healer->stop = true;
+    g_mutex_unlock(&healer->lock);
     if (healer->thread)
         (void)g_thread_join(healer->thread);
-    g_ptr_array_unref(healer->jobs);
+    g_queue_clear_full(&healer->jobs, free_job);
+    g_mutex_clear(&healer->lock);
     g_free(healer);
 }

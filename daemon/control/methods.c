@@ -257,17 +257,17 @@ static void method_status(SfCall *call, const json_t *parameters)
 
     SfRegistryCounts counts;
     sf_registry_counts(registry, &counts);
-    sf_call_reply(call, json_pack("{s:s, s:i, s:I, s:i, s:I, s:i, s:s, s:s, s:i, s:i, s:i, s:o}",
-                                  "version", SYSFSD_VERSION, "pid", (int)getpid(), "uptime_usec",
-                                  (json_int_t)(uptime_nsec / 1000), "containers",
-                                  (int)sf_registry_count(registry), "requests",
-                                  (json_int_t)options->backend.requests(options->backend.data),
-                                  "workers", (int)options->backend.workers(options->backend.data),
-                                  "cgroup_layout", sf_cgroups_layout(options->cgroups),
-                                  "runtime_dir", options->runtime_dir, "restarts",
-                                  options->keep ? (int)sf_keep_former(options->keep) : 0, "resumed",
-                                  (int)counts.resumed, "healed", (int)counts.healed, "features",
-                                  features(options)));
+    sf_call_reply(
+        call,
+        json_pack("{s:s, s:i, s:I, s:i, s:I, s:i, s:s, s:s, s:i, s:i, s:i, s:i, s:o}", "version",
+                  SYSFSD_VERSION, "pid", (int)getpid(), "uptime_usec",
+                  (json_int_t)(uptime_nsec / 1000), "containers", (int)sf_registry_count(registry),
+                  "requests", (json_int_t)options->backend.requests(options->backend.data),
+                  "workers", (int)options->backend.workers(options->backend.data), "cgroup_layout",
+                  sf_cgroups_layout(options->cgroups), "runtime_dir", options->runtime_dir,
+                  "restarts", options->keep ? (int)sf_keep_former(options->keep) : 0, "resumed",
+                  (int)counts.resumed, "healed", (int)counts.healed, "waiting",
+                  (int)sf_registry_waiting(registry), "features", features(options)));
 }
 
 static void method_get_info(SfCall *call, const json_t *parameters)

@@ -124,22 +124,32 @@ static int take_lock(int directory_fd, int *ret_fd, pid_t *ret_other_pid)
     return 0;
 }
 
-GPtrArray *sf_registry_list(int directory_fd)
+int sf_registry_list(int directory_fd, GPtrArray **ret_names)
 {
-    GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
     int fd = openat(directory_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 
     if (!dir) {
+        int r = -errno;
         (void)sf_close(fd);
-        return names;
+        return r;
     }
-    for (struct dirent *entry; (entry = readdir(dir));) {
+    GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
+    for (;;) {
+        errno = 0;
+        const struct dirent *entry = readdir(dir);
+        if (!entry)
+            break;
         if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
             g_ptr_array_add(names, g_strdup(entry->d_name));
     }
-    (void)closedir(dir);
-    return names;
+    int r = -errno;
+    (void)closedir(dir); /* was only read */
+    if (r < 0)
+        g_ptr_array_unref(names);
+    else
+        *ret_names = names;
+    return r;
 }
 
 /* Mount points and the socket are made by path: nobody else may be able to exchange what is on the
@@ -153,14 +163,16 @@ static int check_owner(int directory_fd)
     return st.st_uid == geteuid() && !(st.st_mode & (S_IWGRP | S_IWOTH)) ? 0 : -EPERM;
 }
 
-static void read_boot_id(SfRegistry *registry)
+static int read_boot_id(SfRegistry *registry)
 {
     size_t len;
 
-    if (sf_read_at(sf_host_proc_fd(registry->options.host), "sys/kernel/random/boot_id",
-                   registry->boot_id, sizeof(registry->boot_id), &len) < 0)
+    int r = sf_read_at(sf_host_proc_fd(registry->options.host), "sys/kernel/random/boot_id",
+                       registry->boot_id, sizeof(registry->boot_id), &len);
+    if (r < 0)
         registry->boot_id[0] = '\0';
     (void)g_strchomp(registry->boot_id);
+    return r == -ENOENT ? 0 : r;
 }
 
 int sf_registry_new(const SfRegistryOptions *options, SfRegistry **ret_registry,
@@ -187,25 +199,27 @@ int sf_registry_new(const SfRegistryOptions *options, SfRegistry **ret_registry,
         r = registry->containers_fd = open_folder(directory_fd, "containers", 0700);
     if (r >= 0)
         r = sf_cgroup_watcher_new(on_cgroup_gone, &registry->watcher);
+    if (r >= 0)
+        r = read_boot_id(registry);
+    if (r >= 0)
+        r = sf_registry_restore(registry);
     if (r < 0) {
         sf_registry_free(registry);
         return r;
     }
-    read_boot_id(registry);
-    sf_registry_restore(registry);
     *ret_registry = registry;
     return 0;
 }
 
-/* Lets go of a container whose connection somebody holds: mount, record and what is kept stay. */
-static void leave_entry(SfEntry *entry)
+void sf_registry_leave_entry(SfEntry *entry)
 {
     const SfMountBackend *backend = &entry->registry->options.backend;
 
-    g_hash_table_steal(entry->registry->entries, entry->id);
-    g_source_remove(entry->pidfd_source);
+    if (entry->pidfd_source)
+        g_source_remove(entry->pidfd_source);
     sf_cgroup_watch_remove(entry->registry->watcher, entry->watch);
-    backend->leave_view(backend->data, entry->mount);
+    if (entry->mount)
+        backend->leave_view(backend->data, entry->mount);
     if (entry->registry->options.load_sampler)
         sf_load_sampler_forget(entry->registry->options.load_sampler, entry->container);
     sf_view_unref(entry->view);
@@ -217,6 +231,11 @@ static void leave_entry(SfEntry *entry)
 void sf_registry_keep_views(SfRegistry *registry)
 {
     registry->keep_views = true;
+}
+
+void sf_registry_leave(SfRegistry *registry)
+{
+    registry->leave = true;
 }
 
 void sf_registry_counts(const SfRegistry *registry, SfRegistryCounts *ret_counts)
@@ -237,11 +256,14 @@ void sf_registry_free(SfRegistry *registry)
         return;
     g_autofree SfEntry **entries = sf_registry_entries(registry, &count);
     sf_healer_free(registry->healer);
+    sf_restore_free(registry->restore);
     for (unsigned i = 0; i < count; i++) {
-        if (registry->keep_views && entries[i]->held)
-            leave_entry(entries[i]);
-        else
+        if (!registry->leave && !(registry->keep_views && entries[i]->held)) {
             end_registered(entries[i], "the daemon stops");
+            continue;
+        }
+        g_hash_table_steal(registry->entries, entries[i]->id);
+        sf_registry_leave_entry(entries[i]);
     }
     g_hash_table_unref(registry->entries);
     sf_cgroup_watcher_free(registry->watcher);
@@ -287,6 +309,8 @@ static int check_registration(SfRegistry *registry, const SfRegistration *regist
     if (!sf_id_valid(registration->id))
         return sf_fail_parameter(error, "id", "not a container ID (1-%d of A-Za-z0-9_.-): %s",
                                  SF_ID_MAX, registration->id);
+    if (sf_waiting_try(registry->restore, registration->id))
+        return sf_fail_errno(error, -EAGAIN, SF_NOT_TAKEN_UP, registration->id);
     if (g_hash_table_contains(registry->entries, registration->id)) {
         (void)sf_fail(error, "AlreadyRegistered",
                       "a container of this ID is registered already: %s", registration->id);
@@ -419,6 +443,10 @@ int sf_registry_register(SfRegistry *registry, const SfRegistration *registratio
 
 bool sf_registry_unregister(SfRegistry *registry, const char *id, const char *reason)
 {
+    if (sf_waiting_try(registry->restore, id)) {
+        sf_waiting_end(registry->restore, id);
+        return true;
+    }
     SfEntry *entry = g_hash_table_lookup(registry->entries, id);
 
     if (!entry)

@@ -35,6 +35,7 @@ typedef struct SfFdStore {
     int (*hold)(void *data, const char *name, int fd); /* duplicates it. Negative errno */
     void (*drop)(void *data, const char *name);
     int (*take)(void *data, const char *name); /* one that was held for a former daemon, or -1 */
+    void (*drop_rest)(void *data);             /* what nobody has taken */
     void *data;
 } SfFdStore;
 #define SF_FD_NAME_CONTROL "control"
@@ -79,13 +80,20 @@ typedef struct SfRegistryCounts {
  * Negative errno. */
 int sf_registry_new(const SfRegistryOptions *options, SfRegistry **ret_registry,
                     pid_t *ret_other_pid) SF_WARN_UNUSED;
-/* Gives their views to containers that started while no daemon ran (lib/pending.h). */
-void sf_registry_adopt_pending(SfRegistry *registry);
+/* Gives their views to containers that started while no daemon ran (lib/pending.h), and drops what
+ * the fd store holds for nobody. Containers that could not be taken up now (no memory, no files)
+ * are tried again by the main loop, and what is theirs stays until then. Once, after all others
+ * have taken theirs from the store. */
+void sf_registry_settle(SfRegistry *registry);
+/* Containers that are still to be taken up. */
+unsigned sf_registry_waiting(const SfRegistry *registry);
 /* Attaches again, in a thread, what had to be made anew. */
 void sf_registry_heal(SfRegistry *registry);
 void sf_registry_counts(const SfRegistry *registry, SfRegistryCounts *ret_counts);
 /* Views whose connection is held stay when the registry is freed. */
 void sf_registry_keep_views(SfRegistry *registry);
+/* All records stay when it is freed: this daemon fails, and another one will come. */
+void sf_registry_leave(SfRegistry *registry);
 char *sf_registry_fd_name(const SfContainer *container); /* in the fd store; the caller frees */
 /* Ends every container. */
 void sf_registry_free(SfRegistry *registry);

@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * What registry.c, restore.c and heal.c share. Nobody else includes it.
+ * What registry.c, resolve.c, restore.c, waiting.c and heal.c share. Nobody else includes it.
  */
 
 #include <glib.h>
@@ -22,12 +22,63 @@ struct SfRegistry {
     SfPolicy defaults;
     unsigned max_containers;
     SfRegistryCounts counts;
-    bool keep_views;         /* at the end: somebody holds the connections */
-    struct SfHealer *healer; /* owned; NULL: nothing to heal */
+    bool keep_views;           /* at the end: somebody holds the connections */
+    bool leave;                /* at the end: another daemon makes views anew */
+    struct SfHealer *healer;   /* owned; NULL: nothing to heal */
+    struct SfRestore *restore; /* owned; what a former daemon left */
 };
 
-/* Takes up, or clears away, what a former daemon left. */
-void sf_registry_restore(SfRegistry *registry);
+/* Takes up, or clears away, what a former daemon left. Negative errno when it cannot be listed:
+ * then nothing has been touched. */
+int sf_registry_restore(SfRegistry *registry) SF_WARN_UNUSED;
+
+/* Left for those that are taken up: to answer their readers takes files. */
+#define SF_RESTORE_SPARE_FDS 32
+
+/* What is to be taken up of a former daemon. Main thread, as all of this. */
+typedef struct SfRestore {
+    SfRegistry *registry;
+    SfKeep *keep;
+    GHashTable
+        *kept; /* number of a container -> GArray of the keep's IDs, both owned; NULL: settled */
+    GHashTable *waiting; /* ID -> SfWaiting, owned */
+    GHashTable *told;    /* names of notes that wait and were told of */
+    unsigned notes;      /* that wait */
+    bool primed;
+    bool settling; /* sf_registry_settle() was called */
+    unsigned source, pause_msec;
+    int spare[SF_RESTORE_SPARE_FDS]; /* while containers are taken up; -1 */
+} SfRestore;
+
+#define SF_NOT_TAKEN_UP "container %s is there and could not be taken up yet"
+/* A container that could not be taken up yet. */
+typedef struct SfWaiting {
+    int fd;        /* its connection, taken from the store; -1: not yet */
+    char *fd_name; /* there; NULL while fd is -1 */
+} SfWaiting;
+
+/* restore.c: takes up the container of a record, or clears the record away. False: neither could be
+ * done now, and it has been put in restore->waiting. */
+bool sf_restore_record(SfRestore *restore, const char *file);
+/* Clears what is mounted for an ID that no container of ours has. */
+void sf_restore_clear_view(SfRegistry *registry, const char *id);
+/* Gives containers their views that started while no daemon ran. */
+void sf_restore_adopt_pending(SfRestore *restore);
+
+/* waiting.c */
+SfRestore *sf_restore_new(SfRegistry *registry);
+/* Lets go; what waits stays as it is, or ends where the views are not to be kept. */
+void sf_restore_free(SfRestore *restore);
+/* Around the taking up of containers: so many files stay to be opened. */
+void sf_restore_reserve(SfRestore *restore);
+void sf_restore_release(SfRestore *restore);
+/* The memory of what was asked and not answered is used by threads from now on: what containers
+ * that wait were asked is moved out of their way. */
+void sf_waiting_move_requests(SfRestore *restore);
+/* Tries to take up a container that waits; true while it still does. */
+bool sf_waiting_try(SfRestore *restore, const char *id);
+/* Ends one that waits, as an entry ends. */
+void sf_waiting_end(SfRestore *restore, const char *id);
 /* Watches for the end of a container; part of making an entry. -1 with *error. */
 int sf_registry_watch_end(SfEntry *entry, SfControlError *error) SF_WARN_UNUSED;
 /* The mount point's path, made new. */
@@ -36,12 +87,16 @@ char *sf_registry_mount_point(const SfRegistry *registry, const char *id);
 void sf_registry_hold(SfEntry *entry);
 /* Undoes an entry, whatever of it there is. */
 void sf_registry_end_entry(SfEntry *entry);
-/* Names in a directory, "." and ".." left out; owned strings. */
-GPtrArray *sf_registry_list(int directory_fd);
+/* Lets go of an entry that is not in the table: mount, record and what is kept stay. */
+void sf_registry_leave_entry(SfEntry *entry);
+/* Names in a directory, "." and ".." left out; owned strings. Negative errno. */
+int sf_registry_list(int directory_fd, GPtrArray **ret_names) SF_WARN_UNUSED;
 
-/* Attaches views anew in containers whose files lost theirs, one after the other in a thread. */
+/* Attaches views anew in containers whose files lost theirs, one after the other in a thread that
+ * ends when it is done. */
 typedef struct SfHealer SfHealer;
 void sf_healer_add(SfRegistry *registry, SfEntry *entry);
+/* Works off what was added; again after each addition. */
 void sf_healer_start(SfRegistry *registry);
 /* Ends the thread. */
 void sf_healer_free(SfHealer *healer);

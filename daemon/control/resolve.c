@@ -6,8 +6,11 @@
 
 #include "daemon/control/registry.h"
 
+#include <errno.h>
 #include <glib.h>
 #include <string.h>
+
+#include "daemon/control/registry_private.h"
 
 static SfEntry *no_such(const char *name, SfControlError *error)
 {
@@ -135,5 +138,9 @@ SfEntry *sf_registry_resolve(SfRegistry *registry, const char *name, SfControlEr
 {
     if (g_str_has_prefix(name, "pid:"))
         return resolve_pid(registry, name, error);
+    if (sf_waiting_try(registry->restore, name)) {
+        (void)sf_fail_errno(error, -EAGAIN, SF_NOT_TAKEN_UP, name);
+        return NULL;
+    }
     return resolve_prefix(registry, name, error);
 }

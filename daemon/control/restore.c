@@ -2,7 +2,8 @@
 /*
  * What a former daemon left in the runtime directory, and what others held for it: containers that
  * still live go on where they were, or get a view made anew; all else is cleared away. A record
- * that is damaged costs only itself.
+ * that is damaged costs only itself. Only what is known to be gone is cleared: what cannot be had
+ * now (files, memory) is put off, and changes nothing (waiting.c).
  */
 
 #include <errno.h>
@@ -19,16 +20,12 @@
 
 #define PRIME_NAME "prime"
 
-typedef struct Restore {
-    SfRegistry *registry;
-    SfKeep *keep;
-    GHashTable *kept; /* number of a container -> GArray of the keep's IDs, both owned */
-    bool primed;
-} Restore;
+/* What becomes of a record; a negative errno: nothing now. */
+typedef enum Outcome { TAKEN_UP, NO_RECORD, INIT_ENDED, CGROUP_REMOVED } Outcome;
 
 static void note_kept(uint64_t id, void *data)
 {
-    Restore *restore = data;
+    SfRestore *restore = data;
     const SfKeepNote *note = sf_keep_note(restore->keep, id);
     uint64_t number = atomic_load(&note->owner);
 
@@ -45,13 +42,8 @@ static void note_kept(uint64_t id, void *data)
     g_array_append_val(ids, id);
 }
 
-static void free_ids(void *ids)
-{
-    g_array_unref(ids);
-}
-
 /* The kernel's file behind an open one that is waited on. */
-static int take_events(const Restore *restore, uint64_t id)
+static int take_events(const SfRestore *restore, uint64_t id)
 {
     const SfFdStore *store = &restore->registry->options.store;
     g_autofree char *name = g_strdup_printf(SF_FD_NAME_EVENT "%" G_GINT64_MODIFIER "x", id);
@@ -59,9 +51,9 @@ static int take_events(const Restore *restore, uint64_t id)
     return store->take ? store->take(store->data, name) : -1;
 }
 
-/* Gives the container and its view what is kept of them. Without its connection nobody knows of
- * open files any more. */
-static void adopt_kept(const Restore *restore, const SfEntry *entry, bool connected)
+/* Gives the container and its view what is kept of them. It stays noted until the container is
+ * taken up. */
+static void adopt_kept(const SfRestore *restore, const SfEntry *entry, bool connected)
 {
     uint64_t number = sf_container_number(entry->container);
     const GArray *ids = g_hash_table_lookup(restore->kept, &number);
@@ -74,50 +66,86 @@ static void adopt_kept(const Restore *restore, const SfEntry *entry, bool connec
             sf_container_adopt_state(entry->container, id);
         else if (connected && sf_view_keeps(kind))
             (void)sf_view_adopt(entry->view, id, take_events(restore, id));
-        else
+    }
+}
+
+/* The container is taken up: without its connection nobody knows of open files any more. */
+static void forget_kept(const SfRestore *restore, const SfEntry *entry, bool connected)
+{
+    uint64_t number = sf_container_number(entry->container);
+    const GArray *ids = g_hash_table_lookup(restore->kept, &number);
+
+    for (unsigned i = 0; ids && i < ids->len; i++) {
+        uint64_t id = g_array_index(ids, uint64_t, i);
+        const SfKeepNote *note = sf_keep_note(restore->keep, id);
+        uint64_t kind = note ? atomic_load(&note->kind) : SF_KEEP_KIND_STATE;
+        if (kind != SF_KEEP_KIND_STATE && !(connected && sf_view_keeps(kind)))
             sf_keep_remove(restore->keep, id);
     }
     (void)g_hash_table_remove(restore->kept, &number);
 }
 
-/* The held connection, if the kernel still knows it: -1 when somebody has unmounted it. */
-static int take_connection(const Restore *restore, const SfContainer *container)
+static void drop_connection(const SfRestore *restore, SfWaiting *waiting)
 {
     const SfFdStore *store = &restore->registry->options.store;
-    g_autofree char *name = sf_registry_fd_name(container);
-    int fd = store->take ? store->take(store->data, name) : -1;
-    struct pollfd state = {.fd = fd};
 
-    if (fd < 0 || poll(&state, 1, 0) < 0 || !(state.revents & (POLLERR | POLLNVAL)))
-        return fd;
-    store->drop(store->data, name);
-    return sf_close(fd);
+    if (waiting->fd >= 0)
+        store->drop(store->data, waiting->fd_name);
+    waiting->fd = sf_close(waiting->fd);
+    g_clear_pointer(&waiting->fd_name, g_free);
 }
 
-static void prime(Restore *restore)
+/* The held connection, in waiting->fd, if the kernel still knows it: -1 when nobody holds one, or
+ * somebody has unmounted it. */
+static void take_connection(const SfRestore *restore, const SfContainer *container,
+                            SfWaiting *waiting)
+{
+    const SfFdStore *store = &restore->registry->options.store;
+    struct pollfd state = {0};
+
+    if (waiting->fd < 0 && store->take) {
+        waiting->fd_name = sf_registry_fd_name(container);
+        waiting->fd = store->take(store->data, waiting->fd_name);
+        if (waiting->fd < 0)
+            g_clear_pointer(&waiting->fd_name, g_free);
+    }
+    state.fd = waiting->fd;
+    if (waiting->fd >= 0 && poll(&state, 1, 0) >= 0 && (state.revents & (POLLERR | POLLNVAL)))
+        drop_connection(restore, waiting);
+}
+
+static int prime(SfRestore *restore)
 {
     const SfMountBackend *backend = &restore->registry->options.backend;
     g_autofree char *path = g_build_filename(restore->registry->runtime_dir, PRIME_NAME, NULL);
 
     if (restore->primed)
-        return;
-    restore->primed = true;
+        return 0;
     (void)backend->unmount_stale(backend->data, path);
     int r = g_mkdir_with_parents(path, 0700) < 0 ? -errno : backend->prime(backend->data, path);
-    if (r < 0)
-        g_warning("cannot prepare to go on with views: %s: %s", path, g_strerror(-r));
     (void)rmdir(path);
+    restore->primed = r >= 0;
+    return r;
 }
 
-static int resume(Restore *restore, SfEntry *entry, int fd)
+/* On a duplicate: the backend takes it over also when it fails. */
+static int resume(SfRestore *restore, SfEntry *entry, SfWaiting *waiting)
 {
     const SfMountBackend *backend = &restore->registry->options.backend;
 
-    prime(restore);
-    adopt_kept(restore, entry, true);
-    int r = backend->resume_view(backend->data, entry->view, entry->mount_point, fd, &entry->mount);
+    int r = prime(restore);
     if (r < 0)
         return r;
+    int fd = fcntl(waiting->fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    if (fd < 0)
+        return -errno;
+    adopt_kept(restore, entry, true);
+    r = backend->resume_view(backend->data, entry->view, entry->mount_point, fd, &entry->mount);
+    if (r < 0)
+        return r;
+    forget_kept(restore, entry, true);
+    waiting->fd = sf_close(waiting->fd);
+    g_clear_pointer(&waiting->fd_name, g_free);
     entry->held = true;
     restore->registry->counts.resumed++;
     g_message("view resumed: %u files open, container=%s", sf_view_open_handles(entry->view),
@@ -126,7 +154,7 @@ static int resume(Restore *restore, SfEntry *entry, int fd)
 }
 
 /* Nobody held the connection: what is mounted there, and in the container, is dead. */
-static int make_anew(Restore *restore, SfEntry *entry)
+static int make_anew(SfRestore *restore, SfEntry *entry)
 {
     const SfMountBackend *backend = &restore->registry->options.backend;
 
@@ -138,6 +166,7 @@ static int make_anew(Restore *restore, SfEntry *entry)
         r = backend->mount_view(backend->data, entry->view, entry->mount_point, &entry->mount);
     if (r < 0)
         return r;
+    forget_kept(restore, entry, false);
     sf_registry_hold(entry);
     sf_healer_add(restore->registry, entry);
     return 0;
@@ -154,161 +183,230 @@ static bool has_its_cgroups(const SfContainer *container, const SfRecord *record
     return true;
 }
 
-/* Takes the container up; what of it was done is undone on error. */
-static int take_up(Restore *restore, const SfRecord *record)
+/* Everything but the view. */
+static int make_container(SfRegistry *registry, const SfRecord *record, SfContainer **ret_container)
 {
-    SfRegistry *registry = restore->registry;
     SfContainerSpec spec = record->spec;
-    SfControlError error = {0};
-    SfContainer *container;
 
     spec.policy = &record->policy;
     spec.cgroup_paths = record->cgroup_paths;
     spec.keep = registry->options.keep;
     if (strcmp(record->boot_id, registry->boot_id) != 0)
-        return -ESRCH;
-    int r = sf_container_new(registry->options.host, registry->options.cgroups, &spec, &container);
+        return INIT_ENDED;
+    int r =
+        sf_container_new(registry->options.host, registry->options.cgroups, &spec, ret_container);
+    if (r == -ESRCH || r == -EINVAL) /* EINVAL: the number is a thread's by now */
+        return INIT_ENDED;
     if (r < 0)
         return r;
-    if (!has_its_cgroups(container, record)) {
-        sf_container_unref(container);
-        return -ENODEV;
-    }
+    if (has_its_cgroups(*ret_container, record))
+        return TAKEN_UP;
+    sf_container_unref(*ret_container);
+    return CGROUP_REMOVED;
+}
+
+/* An Outcome, or a negative errno and nothing is changed. What may fail for want of files comes
+ * before what cannot be done twice. */
+static int take_up(SfRestore *restore, const SfRecord *record, SfWaiting *waiting)
+{
+    SfRegistry *registry = restore->registry;
+    SfControlError error = {0};
+    SfContainer *container;
+
+    int r = make_container(registry, record, &container);
+    if (r != TAKEN_UP)
+        return r;
     SfEntry *entry = g_new0(SfEntry, 1);
     entry->registry = registry;
     entry->container = container;
     entry->id = sf_container_id(container);
     entry->mount_point = sf_registry_mount_point(registry, entry->id);
     r = sf_view_new(container, &entry->view);
-    if (r >= 0) {
-        int fd = take_connection(restore, container);
-        r = fd >= 0 ? resume(restore, entry, fd) : make_anew(restore, entry);
-    }
     if (r >= 0 && sf_registry_watch_end(entry, &error) < 0)
-        r = -ENODEV;
+        r = CGROUP_REMOVED;
     sf_control_error_clear(&error);
-    if (r < 0) {
-        sf_registry_end_entry(entry);
+    if (r == TAKEN_UP) {
+        take_connection(restore, container, waiting);
+        r = waiting->fd >= 0 ? resume(restore, entry, waiting) : make_anew(restore, entry);
+    }
+    if (r != TAKEN_UP) {
+        sf_registry_leave_entry(entry);
         return r;
     }
     g_hash_table_insert(registry->entries, (char *)entry->id, entry);
-    return 0;
+    return TAKEN_UP;
 }
 
-static void restore_record(Restore *restore, const char *file)
+static int try_record(SfRestore *restore, const char *id, SfWaiting *waiting)
 {
-    SfRegistry *registry = restore->registry;
-    g_autofree char *id = sf_record_id_of_file(file);
     json_t *json = NULL;
     SfRecord record;
+    int r = id ? sf_record_read(restore->registry->containers_fd, id, &json) : -EBADMSG;
 
-    int r = id ? sf_record_read(registry->containers_fd, id, &json) : -EBADMSG;
     if (r == 0)
         r = sf_record_parse(json, &record);
-    if (r == 0) {
-        r = take_up(restore, &record);
+    if (r == -EBADMSG || r == -EFBIG || r == -ENOENT || r == -EISDIR)
+        r = NO_RECORD;
+    else if (r == 0) {
+        r = take_up(restore, &record, waiting);
         sf_record_clear(&record);
     }
     json_decref(json);
-    if (r >= 0)
-        return;
+    return r;
+}
+
+static void clear_record(SfRegistry *registry, const char *file, Outcome why)
+{
     registry->counts.cleared++;
     if (unlinkat(registry->containers_fd, file, 0) < 0 && errno != ENOENT)
         g_warning("cannot remove containers/%s: %s", file, g_strerror(errno));
-    else if (r == -EBADMSG)
+    else if (why == NO_RECORD)
         g_warning("removed a file that is no record: containers/%s", file);
     else
-        g_message("removed a former daemon's record: %s, container=%s",
-                  r == -ESRCH    ? "its init has ended"
-                  : r == -ENODEV ? "its cgroup was removed"
-                                 : g_strerror(-r),
-                  id);
+        g_message("removed a former daemon's record: %s: containers/%s",
+                  why == INIT_ENDED ? "its init has ended" : "its cgroup was removed", file);
 }
 
-/* Mounts that no container of ours has. */
-static void clear_view(SfRegistry *registry, const char *name)
+bool sf_restore_record(SfRestore *restore, const char *file)
+{
+    g_autofree char *id = sf_record_id_of_file(file);
+    SfWaiting *known = id ? g_hash_table_lookup(restore->waiting, id) : NULL;
+    SfWaiting first = {.fd = -1}, *waiting = known ? known : &first;
+
+    int r = try_record(restore, id, waiting);
+    if (r < 0) {
+        if (known)
+            return false;
+        g_warning("cannot be taken up now, and will be tried again: %s, container=%s",
+                  g_strerror(-r), id);
+        g_hash_table_insert(restore->waiting, g_steal_pointer(&id),
+                            g_memdup2(&first, sizeof(first)));
+        return false;
+    }
+    if (r != TAKEN_UP) {
+        drop_connection(restore, waiting);
+        clear_record(restore->registry, file, (Outcome)r);
+    }
+    if (known) {
+        (void)g_hash_table_remove(restore->waiting, id);
+        sf_restore_clear_view(restore->registry, id);
+    }
+    return true;
+}
+
+void sf_restore_clear_view(SfRegistry *registry, const char *id)
 {
     const SfMountBackend *backend = &registry->options.backend;
-    g_autofree char *path = sf_registry_mount_point(registry, name);
+    g_autofree char *path = sf_registry_mount_point(registry, id);
 
-    if (g_hash_table_contains(registry->entries, name))
+    if (g_hash_table_contains(registry->entries, id) ||
+        g_hash_table_contains(registry->restore->waiting, id))
         return;
     int r = backend->unmount_stale(backend->data, path);
-    if (r >= 0 && unlinkat(registry->views_fd, name, AT_REMOVEDIR) < 0)
+    if (r >= 0 && unlinkat(registry->views_fd, id, AT_REMOVEDIR) < 0)
         r = -errno;
-    if (r < 0)
+    if (r < 0 && r != -ENOENT)
         g_warning("cannot clear a former daemon's view %s: %s", path, g_strerror(-r));
     else
-        g_message("cleared a former daemon's view, container=%s", name);
+        g_message("cleared a former daemon's view, container=%s", id);
 }
 
-static void remove_kept(void *number, void *ids, void *data)
+int sf_registry_restore(SfRegistry *registry)
 {
-    const GArray *list = ids;
+    g_autoptr(GPtrArray) files = NULL;
+    g_autoptr(GPtrArray) views = NULL;
 
-    for (unsigned i = 0; i < list->len; i++)
-        sf_keep_remove(data, g_array_index(list, uint64_t, i));
-}
-
-void sf_registry_restore(SfRegistry *registry)
-{
-    g_autoptr(GPtrArray) files = sf_registry_list(registry->containers_fd);
-    Restore restore = {.registry = registry,
-                       .keep = registry->options.keep ? registry->options.keep : sf_keep_default()};
-
-    restore.kept = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, free_ids);
+    int r = sf_registry_list(registry->containers_fd, &files);
+    if (r >= 0)
+        r = sf_registry_list(registry->views_fd, &views);
+    if (r < 0)
+        return r;
+    SfRestore *restore = registry->restore = sf_restore_new(registry);
     if (registry->options.keep)
-        sf_keep_each(restore.keep, note_kept, &restore);
+        sf_keep_each(restore->keep, note_kept, restore);
+    sf_restore_reserve(restore);
     for (unsigned i = 0; i < files->len; i++)
-        restore_record(&restore, files->pdata[i]);
-    g_autoptr(GPtrArray) views = sf_registry_list(registry->views_fd);
+        (void)sf_restore_record(restore, files->pdata[i]); /* what waits is noted */
+    sf_restore_release(restore);
     for (unsigned i = 0; i < views->len; i++)
-        clear_view(registry, views->pdata[i]);
-    g_hash_table_foreach(restore.kept, remove_kept, restore.keep);
-    g_hash_table_unref(restore.kept);
+        sf_restore_clear_view(registry, views->pdata[i]);
+    sf_waiting_move_requests(restore);
+    return 0;
 }
 
-static int adopt(SfRegistry *registry, const SfPending *pending)
+/* Whether a registration that failed may succeed in a while. */
+static bool may_pass(const SfControlError *error)
+{
+    switch (json_integer_value(json_object_get(error->details, "errno"))) {
+    case EAGAIN:
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+    case ENOSPC:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* False: it has to wait. */
+static bool adopt(SfRestore *restore, const SfPending *pending)
 {
     SfRegistration registration = {.id = pending->id,
                                    .pid = pending->pid,
                                    .pidfd = -1,
                                    .bundle = pending->bundle,
                                    .annotations = pending->annotations};
+    SfRegistry *registry = restore->registry;
     SfControlError error = {0};
     SfEntry *entry;
 
     if (sf_registry_register(registry, &registration, &entry, &error) < 0) {
         const char *why = json_string_value(json_object_get(error.details, "message"));
-        g_warning("cannot take up a container that started without a daemon: %s, container=%s",
-                  why ? why : error.name, pending->id);
+        bool wait = may_pass(&error);
+        if (!wait || g_hash_table_add(restore->told, g_strdup(pending->id)))
+            g_warning("cannot take up a container that started without a daemon%s: %s, "
+                      "container=%s",
+                      wait ? " now, and will try again" : "", why ? why : error.name, pending->id);
         sf_control_error_clear(&error);
-        return -EINVAL;
+        return !wait;
     }
     if (entry) {
         sf_healer_add(registry, entry);
         g_message("container adopted: it started without a daemon, container=%s", pending->id);
     }
-    return 0;
+    return true;
 }
 
-void sf_registry_adopt_pending(SfRegistry *registry)
+/* False: it has to wait. */
+static bool adopt_note(SfRestore *restore, int fd, const char *path, const char *file)
 {
-    g_autofree char *path = g_build_filename(registry->runtime_dir, SF_PENDING_NAME, NULL);
-    SF_CLEANUP_FD int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    SfPending pending;
+    bool done = true;
 
-    if (fd < 0)
-        return; /* no hook has ever missed us */
-    g_autoptr(GPtrArray) files = sf_registry_list(fd);
-    for (unsigned i = 0; i < files->len; i++) {
-        SfPending pending;
-        int r = sf_pending_read(fd, files->pdata[i], &pending);
-        if (r == -EBADMSG)
-            g_warning("removed a file that is no note: %s/%s", path, (const char *)files->pdata[i]);
-        if (r == 0) {
-            (void)adopt(registry, &pending); /* said why not */
-            sf_pending_clear(&pending);
-        }
-        (void)unlinkat(fd, files->pdata[i], 0);
+    int r = sf_pending_read(fd, file, &pending);
+    if (r == -EBADMSG)
+        g_warning("removed a file that is no note: %s/%s", path, file);
+    else if (r < 0 && r != -ESRCH && r != -ENOENT)
+        return false;
+    if (r == 0) {
+        done = adopt(restore, &pending);
+        sf_pending_clear(&pending);
     }
+    if (done)
+        (void)unlinkat(fd, file, 0);
+    return done;
+}
+
+void sf_restore_adopt_pending(SfRestore *restore)
+{
+    g_autofree char *path = g_build_filename(restore->registry->runtime_dir, SF_PENDING_NAME, NULL);
+    SF_CLEANUP_FD int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    g_autoptr(GPtrArray) files = NULL;
+    int r = fd < 0 ? -errno : sf_registry_list(fd, &files);
+
+    /* -ENOENT: no hook has ever missed us. */
+    restore->notes = r < 0 && r != -ENOENT && r != -ENOTDIR && r != -ELOOP ? 1 : 0;
+    for (unsigned i = 0; r >= 0 && i < files->len; i++)
+        restore->notes += !adopt_note(restore, fd, path, files->pdata[i]);
 }

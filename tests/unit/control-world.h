@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <glib.h>
+#include <limits.h>
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -65,6 +66,11 @@ static inline void fake_unmount(void *data, void *mount)
     ControlWorld *world = data;
 
     assert_true(g_ptr_array_remove(world->mounts, mount));
+}
+
+static inline void fake_leave(void *data, void *mount)
+{
+    fake_unmount(data, mount);
 }
 
 static inline int fake_unmount_stale(void *data, const char *mount_point)
@@ -124,6 +130,7 @@ static inline pid_t start_process(ControlWorld *world, const char *cgroup, unsig
 
     assert_true(pid >= 0);
     if (pid == 0) {
+        (void)close_range(STDERR_FILENO + 1, UINT_MAX, 0); /* the registry's lock, for one */
         (void)pause();
         _exit(0);
     }
@@ -159,6 +166,7 @@ static inline SfRegistryOptions world_options(ControlWorld *world)
                                .backend = {.mount_view = fake_mount,
                                            .unmount_view = fake_unmount,
                                            .unmount_stale = fake_unmount_stale,
+                                           .leave_view = fake_leave,
                                            .requests = fake_requests,
                                            .workers = fake_workers,
                                            .data = world}};

@@ -10,6 +10,8 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include <sys/resource.h>
+
 #include "daemon/control/watch.h"
 #include "tests/unit/control-world.h"
 
@@ -380,6 +382,120 @@ static void test_stop_ends_all(void **state)
     assert_int_equal(runtime_count(world, "containers"), 0);
 }
 
+/* The daemon fails, and another one begins. */
+static void replace_registry(ControlWorld *world)
+{
+    sf_registry_leave(world->registry);
+    sf_registry_free(g_steal_pointer(&world->registry));
+    assert_int_equal(world->mounts->len, 0);
+    assert_int_equal(world_open_registry(world), 0);
+    sf_registry_settle(world->registry);
+}
+
+/* What cannot be taken up now is tried again, and left as it is meanwhile. */
+static void test_no_memory_at_the_start(void **state)
+{
+    ControlWorld *world = *state;
+    pid_t pid = start_process(world, "/c1", 1), other = start_process(world, "/c2", 2);
+
+    assert_add(world, "c1", pid);
+    assert_add(world, "c2", other);
+    replace_registry(world);
+    assert_int_equal(sf_registry_count(world->registry), 2);
+    assert_int_equal(sf_registry_waiting(world->registry), 0);
+
+    world->mount_error = -ENOMEM;
+    replace_registry(world);
+    assert_int_equal(sf_registry_count(world->registry), 0);
+    assert_int_equal(sf_registry_waiting(world->registry), 2);
+    run_for(350); /* tried again and again */
+    assert_int_equal(sf_registry_waiting(world->registry), 2);
+    assert_int_equal(runtime_count(world, "containers"), 2);
+    assert_int_equal(runtime_count(world, "views"), 2);
+    assert_refused(world, "c1", pid, NULL, "Failed", "taken up");
+    SfControlError error = {0};
+    assert_null(sf_registry_resolve(world->registry, "c1", &error));
+    assert_string_equal(error.name, "Failed");
+    sf_control_error_clear(&error);
+
+    /* Another daemon does not change that. */
+    replace_registry(world);
+    assert_int_equal(sf_registry_waiting(world->registry), 2);
+    assert_int_equal(runtime_count(world, "containers"), 2);
+    world->mount_error = 0;
+    run_until(sf_registry_count(world->registry) == 2);
+    assert_int_equal(sf_registry_waiting(world->registry), 0);
+    assert_int_equal(world->mounts->len, 2);
+    assert_refused(world, "c1", pid, NULL, "AlreadyRegistered", "c1");
+}
+
+/* One that waits can end as any other. */
+static void test_end_of_one_that_waits(void **state)
+{
+    ControlWorld *world = *state;
+    pid_t first = start_process(world, "/c1", 1), second = start_process(world, "/c2", 2),
+          third = start_process(world, "/c3", 3);
+
+    assert_add(world, "c1", first);
+    assert_add(world, "c2", second);
+    assert_add(world, "c3", third);
+    world->mount_error = -ENFILE;
+    replace_registry(world);
+    assert_int_equal(sf_registry_waiting(world->registry), 3);
+    end_process(first);
+    run_until(sf_registry_waiting(world->registry) == 2);
+    assert_false(runtime_has(world, "containers/c1.json"));
+    assert_false(runtime_has(world, "views/c1"));
+    assert_true(sf_registry_unregister(world->registry, "c2", "test"));
+    assert_false(sf_registry_unregister(world->registry, "c2", "test"));
+    assert_false(runtime_has(world, "containers/c2.json"));
+    /* The daemon stops for good. */
+    sf_registry_free(g_steal_pointer(&world->registry));
+    assert_int_equal(runtime_count(world, "containers"), 0);
+    assert_int_equal(runtime_count(world, "views"), 0);
+}
+
+/* No more files than there are: not even a record can be read. */
+static void test_no_files_at_the_start(void **state)
+{
+    ControlWorld *world = *state;
+    pid_t pid = start_process(world, "/c1", 1), other;
+    struct rlimit limit, few;
+    SfRegistryOptions options = world_options(world);
+
+    assert_add(world, "c1", pid);
+    sf_registry_leave(world->registry);
+    sf_registry_free(g_steal_pointer(&world->registry));
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    few = limit;
+    bool waited = false;
+    /* At first it does not start, then it cannot take up the container, then all is well. */
+    for (few.rlim_cur = open_fds(); few.rlim_cur < 300; few.rlim_cur++) {
+        SfRegistry *registry;
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+        int r = sf_registry_new(&options, &registry, &other);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+        assert_true(runtime_has(world, "containers/c1.json"));
+        assert_true(runtime_has(world, "views/c1"));
+        if (r < 0) {
+            assert_int_equal(r, -EMFILE);
+            continue;
+        }
+        unsigned waiting = sf_registry_waiting(registry);
+        assert_int_equal(waiting + sf_registry_count(registry), 1);
+        sf_registry_settle(registry);
+        run_until(sf_registry_count(registry) == 1);
+        sf_registry_leave(registry);
+        sf_registry_free(registry);
+        if (waiting == 0)
+            break;
+        waited = true;
+    }
+    assert_true(waited);
+    assert_int_equal(world_open_registry(world), 0);
+    assert_int_equal(sf_registry_count(world->registry), 1);
+}
+
 static char last_warning[512];
 
 static GLogWriterOutput keep_warning(GLogLevelFlags level, const GLogField *fields, gsize count,
@@ -415,6 +531,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_failing_step_is_undone, setup, teardown),
         cmocka_unit_test_setup_teardown(test_policy, setup, teardown),
         cmocka_unit_test_setup_teardown(test_end_of_init, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_no_memory_at_the_start, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_end_of_one_that_waits, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_no_files_at_the_start, setup, teardown),
         cmocka_unit_test_setup_teardown(test_removal_of_the_cgroup, setup, teardown),
         cmocka_unit_test_setup_teardown(test_cgroup_of_the_same_name, setup, teardown),
         cmocka_unit_test_setup_teardown(test_cgroup_gone_before_the_watch, setup, teardown),
