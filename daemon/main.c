@@ -17,7 +17,7 @@
 
 #include "daemon/config.h"
 #include "daemon/container/load.h"
-#include "daemon/control/methods.h"
+#include "daemon/control/reads.h"
 #include "daemon/control/server.h"
 #include "daemon/fd_store.h"
 #include "daemon/fuse/server.h"
@@ -349,7 +349,7 @@ static int start(Daemon *daemon)
         return fail("start", "the FUSE server", r);
     daemon->load_sampler = sf_load_sampler_new();
     sf_load_sampler_set_default(daemon->load_sampler);
-    sf_methods_start();
+    sf_reads_start();
     if (make_registry(daemon) != EXIT_SUCCESS)
         return EXIT_FAILURE;
     if ((r = sf_server_go(daemon->server)) < 0)
@@ -362,7 +362,7 @@ static int start(Daemon *daemon)
 
 static void stop(Daemon *daemon)
 {
-    sf_methods_stop();
+    sf_reads_stop();
     sf_control_free(daemon->control);
     sf_registry_free(daemon->registry);
     sf_load_sampler_set_default(NULL);

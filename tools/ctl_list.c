@@ -39,10 +39,18 @@ static int sort_containers(json_t *reply)
     return r;
 }
 
-/* A size, or "-" where the daemon gave none: nobody limits, or the kernel does not say. */
+static bool is_unanswered(const json_t *container)
+{
+    return json_is_true(json_object_get(container, "unanswered"));
+}
+
+/* A size, or "-" where the daemon gave none: nobody limits, or the kernel does not say. "?": the
+ * kernel does not answer. */
 static void bytes_cell(SfTable *table, const json_t *container, const char *key)
 {
-    if (json_is_integer(json_object_get(container, key)))
+    if (is_unanswered(container))
+        sf_table_cell(table, SF_COLOUR_RED, "?");
+    else if (json_is_integer(json_object_get(container, key)))
         sf_table_cell(table, SF_COLOUR_NONE, "%s",
                       sf_human_bytes(sf_ctl_number(container, key)).text);
     else
@@ -63,7 +71,10 @@ static SfCtlExit print_list(const SfCtl *ctl, const json_t *containers)
         sf_table_cell(&table, SF_COLOUR_NONE, "%" PRIu64, sf_ctl_number(container, "pid"));
         sf_table_cell(&table, SF_COLOUR_NONE, "%s",
                       sf_human_age(sf_ctl_number(container, "age_usec")).text);
-        sf_table_cell(&table, SF_COLOUR_NONE, "%" PRIu64, sf_ctl_number(container, "cpus"));
+        if (is_unanswered(container))
+            sf_table_cell(&table, SF_COLOUR_RED, "?");
+        else
+            sf_table_cell(&table, SF_COLOUR_NONE, "%" PRIu64, sf_ctl_number(container, "cpus"));
         bytes_cell(&table, container, "memory_limit_bytes");
         bytes_cell(&table, container, "memory_used_bytes");
         sf_table_cell(&table, SF_COLOUR_NONE, "%" PRIu64, sf_ctl_number(container, "reads"));

@@ -34,23 +34,40 @@ static unsigned visible_cpus(SfContainer *container, char *ret_list, size_t size
     return sf_cpuset_count(&cpus);
 }
 
-json_t *sf_describe_line(SfView *view)
+/* Nothing that has to be read. */
+static json_t *known_line(SfView *view)
 {
     SfContainer *container = sf_view_container(view);
-    SfContainerMemory memory;
-    char list[CPU_LIST_MAX];
     json_t *line = json_object();
 
     set(line, "id", json_string(sf_container_id(container)));
     set(line, "pid", json_integer(sf_container_init_pid(container)));
     set(line, "age_usec", integer(sf_container_age_nsec(container) / 1000));
+    set(line, "reads", integer(sf_view_total_opens(view)));
+    return line;
+}
+
+json_t *sf_describe_unanswered(SfView *view)
+{
+    json_t *line = known_line(view);
+
+    set(line, "unanswered", json_true());
+    return line;
+}
+
+json_t *sf_describe_line(SfView *view)
+{
+    SfContainer *container = sf_view_container(view);
+    SfContainerMemory memory;
+    char list[CPU_LIST_MAX];
+    json_t *line = known_line(view);
+
     set(line, "cpus", json_integer(visible_cpus(container, list, sizeof(list))));
     if (sf_container_memory(container, &memory) >= 0) {
         if (memory.limited)
             set(line, "memory_limit_bytes", integer(memory.limit.value));
         set(line, "memory_used_bytes", integer(memory.usage_bytes));
     }
-    set(line, "reads", integer(sf_view_total_opens(view)));
     return line;
 }
 

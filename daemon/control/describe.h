@@ -12,6 +12,8 @@
 
 /* type Container of the interface. */
 json_t *sf_describe_line(SfView *view);
+/* The same of a view whose cgroups do not answer: nothing is read. */
+json_t *sf_describe_unanswered(SfView *view);
 /* The reply of Inspect. mount_point: the view's. */
 json_t *sf_describe_container(SfView *view, const char *mount_point);
 /* type File of the interface, for the files of the view. */

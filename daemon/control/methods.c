@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The methods of io.sysfsd.Control and org.varlink.service. What changes the registry is done here
- * and now, on the main thread; what reads cgroups goes to one other thread on references, so that a
- * cgroup file that hangs delays no registration.
+ * and now, on the main thread; what reads cgroups goes to other threads (reads.c), so that a cgroup
+ * file that hangs delays no registration.
  */
 
 #include "daemon/control/methods.h"
@@ -14,97 +14,14 @@
 
 #include "daemon/control/describe.h"
 #include "daemon/control/interfaces.h"
+#include "daemon/control/reads.h"
 
 #define CONTROL "io.sysfsd.Control"
 #define SERVICE "org.varlink.service"
-/* A peer that was cut off leaves its job behind. */
-#define MAX_JOBS SF_CONTROL_MAX_CLIENTS
-
-static GThreadPool *readers;  /* sf_methods_start() to sf_methods_stop() */
-static unsigned running_jobs; /* pushed and not yet answered; main thread only */
-
-typedef struct ReadJob {
-    SfCall *call;
-    bool inspect; /* one container in full; else a line each */
-    unsigned count;
-    SfView **views;    /* references; owned */
-    char *mount_point; /* owned; of an inspected one */
-    json_t *reply;     /* what the thread has made */
-} ReadJob;
-
-static void free_job(ReadJob *job)
-{
-    for (unsigned i = 0; i < job->count; i++)
-        sf_view_unref(job->views[i]);
-    g_free(job->views);
-    g_free(job->mount_point);
-    g_free(job);
-}
-
-static gboolean finish_job(void *data)
-{
-    ReadJob *job = data;
-
-    running_jobs--;
-    sf_call_reply(job->call, job->reply);
-    free_job(job);
-    return G_SOURCE_REMOVE;
-}
-
-static void run_job(void *data, void *user_data)
-{
-    ReadJob *job = data;
-
-    if (job->inspect) {
-        job->reply = sf_describe_container(job->views[0], job->mount_point);
-    } else {
-        json_t *lines = json_array();
-        for (unsigned i = 0; i < job->count; i++)
-            (void)json_array_append_new(lines, sf_describe_line(job->views[i]));
-        job->reply = json_pack("{s:o}", "containers", lines);
-    }
-    /* Not g_idle_add(): its priority lets a busy socket hold back the answer. */
-    (void)g_idle_add_full(G_PRIORITY_DEFAULT, finish_job, job, NULL);
-}
-
-void sf_methods_start(void)
-{
-    /* Exclusive: a thread that is shared between pools wakes up to see whether it is still wanted,
-     * and a daemon at rest does nothing. */
-    readers = g_thread_pool_new(run_job, NULL, 1, TRUE, NULL);
-}
-
-void sf_methods_stop(void)
-{
-    if (!readers)
-        return;
-    g_thread_pool_free(g_steal_pointer(&readers), FALSE, TRUE);
-    while (running_jobs > 0)
-        (void)g_main_context_iteration(NULL, TRUE);
-}
 
 static void fail(SfCall *call, SfControlError *error)
 {
     sf_call_fail(call, CONTROL, error);
-}
-
-static void push_job(ReadJob *job)
-{
-    SfControlError error = {0};
-
-    if (readers && running_jobs < MAX_JOBS) {
-        running_jobs++;
-        /* False would mean: queued, and no thread could be added now. */
-        (void)g_thread_pool_push(readers, job, NULL);
-        return;
-    }
-    if (readers)
-        (void)sf_fail_errno(&error, -EBUSY, "%u requests wait for cgroups that do not answer",
-                            running_jobs);
-    else
-        (void)sf_fail_errno(&error, -ESHUTDOWN, "the daemon stops");
-    fail(job->call, &error);
-    free_job(job);
 }
 
 /* A string parameter, or NULL with *error. */
@@ -206,15 +123,14 @@ static void method_unregister(SfCall *call, const json_t *parameters)
 
 static void method_list(SfCall *call, const json_t *parameters)
 {
-    ReadJob *job = g_new0(ReadJob, 1);
+    unsigned count;
     g_autofree SfEntry **entries =
-        sf_registry_entries(sf_control_registry(sf_call_control(call)), &job->count);
+        sf_registry_entries(sf_control_registry(sf_call_control(call)), &count);
+    g_autofree SfView **views = g_new0(SfView *, count + 1);
 
-    job->call = call;
-    job->views = g_new0(SfView *, job->count + 1);
-    for (unsigned i = 0; i < job->count; i++)
-        job->views[i] = sf_view_ref(entries[i]->view);
-    push_job(job);
+    for (unsigned i = 0; i < count; i++)
+        views[i] = entries[i]->view;
+    sf_reads_list(call, views, count);
 }
 
 static void method_inspect(SfCall *call, const json_t *parameters)
@@ -224,18 +140,10 @@ static void method_inspect(SfCall *call, const json_t *parameters)
     SfEntry *entry =
         name ? sf_registry_resolve(sf_control_registry(sf_call_control(call)), name, &error) : NULL;
 
-    if (!entry) {
+    if (entry)
+        sf_reads_inspect(call, entry->view, entry->mount_point);
+    else
         fail(call, &error);
-        return;
-    }
-    ReadJob *job = g_new0(ReadJob, 1);
-    job->call = call;
-    job->inspect = true;
-    job->count = 1;
-    job->views = g_new0(SfView *, 1);
-    job->views[0] = sf_view_ref(entry->view);
-    job->mount_point = g_strdup(entry->mount_point);
-    push_job(job);
 }
 
 static json_t *features(const SfRegistryOptions *options)

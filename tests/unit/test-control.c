@@ -15,7 +15,7 @@
 #include <sys/syscall.h>
 #include <sys/un.h>
 
-#include "daemon/control/methods.h"
+#include "daemon/control/reads.h"
 #include "daemon/control/server.h"
 #include "lib/wire.h"
 #include "tests/unit/control-world.h"
@@ -35,7 +35,7 @@ static int setup(void **state)
 
     world_begin(&service->world);
     assert_int_equal(world_open_registry(&service->world), 0);
-    sf_methods_start();
+    sf_reads_start();
     assert_int_equal(sf_control_new(service->world.registry, &service->control), 0);
     service->fds = open_fds();
     *state = service;
@@ -46,7 +46,7 @@ static int teardown(void **state)
 {
     Service *service = *state;
 
-    sf_methods_stop();
+    sf_reads_stop();
     sf_control_free(service->control);
     assert_false(runtime_has(&service->world, "control.sock"));
     world_end(&service->world);
@@ -85,11 +85,11 @@ static void send_text(int fd, const char *text)
     send_bytes(fd, text, strlen(text) + 1);
 }
 
-/* The next frame, or NULL when the server has closed. Fails the test after 3 s. */
+/* The next frame, or NULL when the server has closed. Fails the test after 10 s. */
 static json_t *receive(int fd)
 {
     g_autoptr(GByteArray) frame = g_byte_array_new();
-    int64_t end = g_get_monotonic_time() + 3 * G_USEC_PER_SEC;
+    int64_t end = g_get_monotonic_time() + 10 * G_USEC_PER_SEC;
 
     while (g_get_monotonic_time() < end) {
         guint8 byte;
@@ -493,6 +493,26 @@ static void test_too_many_peers(void **state)
     wait_until_alone(service);
 }
 
+/* In place of a cgroup's file: to open it takes until somebody opens it for writing. */
+static char *make_hang(Service *service, const char *cgroup)
+{
+    g_autofree char *file = g_strdup_printf("sys/fs/cgroup%s/memory.current", cgroup);
+    char *fifo = g_build_filename(service->world.tree.root, file, NULL);
+
+    tree_remove(&service->world.tree, file);
+    assert_int_equal(mkfifo(fifo, 0600), 0);
+    return fifo;
+}
+
+static void end_hang(const char *fifo)
+{
+    int writer = open(fifo, O_WRONLY | O_CLOEXEC);
+
+    assert_true(writer >= 0);
+    assert_int_equal(unlink(fifo), 0);
+    (void)close(writer);
+}
+
 /* All but one wait for cgroups that do not answer: that one, which has just come, is not the one to
  * go. */
 static void test_too_many_peers_that_wait(void **state)
@@ -504,11 +524,7 @@ static void test_too_many_peers_that_wait(void **state)
 
     json_decref(register_process(fd, "c1", pid));
     (void)close(fd);
-    /* To open it takes until somebody opens it for writing. */
-    tree_remove(&service->world.tree, "sys/fs/cgroup/slice/c1/memory.current");
-    g_autofree char *fifo =
-        g_build_filename(service->world.tree.root, "sys/fs/cgroup/slice/c1/memory.current", NULL);
-    assert_int_equal(mkfifo(fifo, 0600), 0);
+    g_autofree char *fifo = make_hang(service, "/slice/c1");
     for (unsigned i = 0; i < G_N_ELEMENTS(fds); i++) {
         fds[i] = connect_peer(service);
         send_text(fds[i], "{\"method\":\"" CONTROL "List\"}");
@@ -521,10 +537,7 @@ static void test_too_many_peers_that_wait(void **state)
     run_until(!g_main_context_iteration(NULL, FALSE));
     bool first_went = is_closed(fds[0]), hook_went = is_closed(hook);
 
-    int writer = open(fifo, O_WRONLY | O_CLOEXEC);
-    assert_true(writer >= 0);
-    tree_remove(&service->world.tree, "sys/fs/cgroup/slice/c1/memory.current");
-    (void)close(writer);
+    end_hang(fifo);
     assert_true(first_went);
     assert_false(hook_went);
     json_decref(call_ok(hook, SERVICE "GetInfo", "{}"));
@@ -534,6 +547,86 @@ static void test_too_many_peers_that_wait(void **state)
     (void)close(late);
     run_until(sf_control_clients(service->control) == 0);
     assert_true(sf_registry_unregister(service->world.registry, "c1", "test"));
+}
+
+/* The line of an ID; borrowed. */
+static json_t *line_of(const json_t *list, const char *id)
+{
+    size_t i;
+    json_t *line;
+
+    json_array_foreach(json_object_get(list, "containers"), i, line)
+    {
+        if (strcmp(json_string_value(json_object_get(line, "id")), id) == 0)
+            return line;
+    }
+    fail_msg("no %s in the list", id);
+    return NULL;
+}
+
+/* Containers whose cgroups hang cost their own description, however often it is asked for. */
+static void test_cgroups_that_hang(void **state)
+{
+    Service *service = *state;
+    char *fifos[3];
+    int fd = connect_peer(service), many[20];
+
+    /* Files of the host that are open from the first description on. */
+    json_decref(register_process(fd, "good", start_process(&service->world, "/slice/good", 1)));
+    json_decref(call_ok(fd, CONTROL "Inspect", "{\"container\":\"good\"}"));
+    assert_true(sf_registry_unregister(service->world.registry, "good", "test"));
+    (void)close(fd);
+    run_until(sf_control_clients(service->control) == 0);
+    service->fds = open_fds();
+    fd = connect_peer(service);
+    for (unsigned i = 0; i < G_N_ELEMENTS(fifos); i++) {
+        g_autofree char *id = g_strdup_printf("bad%u", i);
+        g_autofree char *cgroup = g_strdup_printf("/slice/bad%u", i);
+        json_decref(register_process(fd, id, start_process(&service->world, cgroup, 1)));
+        fifos[i] = make_hang(service, cgroup);
+    }
+    json_decref(register_process(fd, "good", start_process(&service->world, "/slice/good", 1)));
+    for (unsigned i = 0; i < G_N_ELEMENTS(many); i++) {
+        many[i] = connect_peer(service);
+        send_text(many[i], i % 2 ? "{\"method\":\"" CONTROL "List\"}"
+                                 : "{\"method\":\"" CONTROL
+                                   "Inspect\",\"parameters\":{\"container\":\"bad1\"}}");
+    }
+    int64_t begin = g_get_monotonic_time();
+    json_decref(call_ok(fd, CONTROL "Status", "{}"));
+    json_t *value = call_ok(fd, CONTROL "Inspect", "{\"container\":\"good\"}");
+    assert_int_equal(json_integer_value(json_object_get(value, "memory_used_bytes")), 104857600);
+    json_decref(value);
+    assert_true(g_get_monotonic_time() - begin < SF_READS_PATIENCE_MSEC * 1000);
+    assert_error(call(fd, CONTROL "Inspect", "{\"container\":\"bad0\"}"), CONTROL "Failed", NULL,
+                 NULL);
+    value = call_ok(fd, CONTROL "List", "{}");
+    assert_int_equal(
+        json_integer_value(json_object_get(line_of(value, "good"), "memory_used_bytes")),
+        104857600);
+    for (unsigned i = 0; i < G_N_ELEMENTS(fifos); i++) {
+        g_autofree char *id = g_strdup_printf("bad%u", i);
+        assert_true(json_is_true(json_object_get(line_of(value, id), "unanswered")));
+        assert_null(json_object_get(line_of(value, id), "memory_used_bytes"));
+    }
+    json_decref(value);
+    for (unsigned i = 0; i < G_N_ELEMENTS(many); i++) {
+        json_decref(receive(many[i]));
+        (void)close(many[i]);
+    }
+    /* One that ends meanwhile is not in the way, and afterwards all is as before. */
+    assert_true(sf_registry_unregister(service->world.registry, "bad2", "test"));
+    for (unsigned i = 0; i < G_N_ELEMENTS(fifos); i++) {
+        end_hang(fifos[i]);
+        g_free(fifos[i]);
+    }
+    json_decref(call_ok(fd, CONTROL "Inspect", "{\"container\":\"bad0\"}"));
+    (void)close(fd);
+    assert_true(sf_registry_unregister(service->world.registry, "bad0", "test"));
+    assert_true(sf_registry_unregister(service->world.registry, "bad1", "test"));
+    assert_true(sf_registry_unregister(service->world.registry, "good", "test"));
+    run_until(open_fds() == service->fds); /* no thread is at one of them any more */
+    wait_until_alone(service);
 }
 
 /* Sends calls until no more are taken, and reads no reply. Returns how many were. */
@@ -681,6 +774,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_register_of_one_who_has_gone, setup, teardown),
         cmocka_unit_test_setup_teardown(test_not_a_frame, setup, teardown),
         cmocka_unit_test_setup_teardown(test_largest_frame, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_cgroups_that_hang, setup, teardown),
         cmocka_unit_test_setup_teardown(test_too_many_peers, setup, teardown),
         cmocka_unit_test_setup_teardown(test_too_many_peers_that_wait, setup, teardown),
         cmocka_unit_test_setup_teardown(test_slow_reader, setup, teardown),
