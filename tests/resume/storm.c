@@ -2,10 +2,11 @@
 /*
  * Readers that do not stop: threads read every file of some views again and again, whole or in
  * small pieces, by open, by rewinding, by listing directories, and judge each text, until they are
- * told to end by SIGTERM. What is counted is what a program in a container would notice: an error,
- * a text that cannot be, a long wait.
+ * told to end by SIGTERM and, with --least, have done N reads; but no longer than LEAST_SEC after
+ * the signal. What is counted is what a program in a container would notice: an error, a text that
+ * cannot be, a long wait.
  *
- * usage: storm [--flood] THREADS ROOT... (ROOT: a container's root as the host sees it)
+ * usage: storm [--flood] [--least N] THREADS ROOT... (ROOT: a container's root as the host sees it)
  * The last line of output: reads=N errors=N wrong=N longest_usec=N slow=N
  */
 
@@ -22,11 +23,13 @@
 #include <unistd.h>
 
 #define SLOW_USEC 200000
+#define LEAST_SEC 300
 #define TEXT_MAX (1u << 20)
 #define COUNTERS_MAX 16
 
 /* --flood: only ask, as fast as can be; nothing is judged but that it can be read. */
 static bool arg_flood;
+static unsigned long arg_least;
 
 /* What is read of each root, if it is there. */
 static const char *const FILES[] = {"proc/meminfo",
@@ -55,7 +58,7 @@ static const char *const FILES[] = {"proc/meminfo",
                                     "sys/devices/system/cpu/cpu0/topology/core_id"};
 static const char *const DIRECTORIES[] = {"sys/devices/system/cpu", "sys/devices/system/node"};
 
-static atomic_bool stop;
+static atomic_bool stop, told_to_stop;
 static atomic_ulong reads, errors, wrong, slow, longest_usec;
 
 typedef struct Reader {
@@ -67,10 +70,18 @@ typedef struct Reader {
     char *text;
 } Reader;
 
-static void on_term(int signal_number)
+static void on_signal(int signal_number)
 {
-    (void)signal_number;
-    atomic_store(&stop, true);
+    if (signal_number == SIGALRM || atomic_load(&reads) >= arg_least)
+        atomic_store(&stop, true);
+    else if (!atomic_exchange(&told_to_stop, true))
+        (void)alarm(LEAST_SEC);
+}
+
+static void count_read(void)
+{
+    if (atomic_fetch_add(&reads, 1) + 1 >= arg_least && atomic_load(&told_to_stop))
+        atomic_store(&stop, true);
 }
 
 static unsigned long usec_since(const struct timespec *begin)
@@ -199,7 +210,7 @@ static void judge(Reader *reader, unsigned root, const char *path, ssize_t len)
 {
     if (len < 0)
         return;
-    atomic_fetch_add(&reads, 1);
+    count_read();
     if (arg_flood)
         return;
     if (!is_whole(path, reader->text, (size_t)len)) {
@@ -257,7 +268,7 @@ static void list_directory(Reader *reader, unsigned root, const char *name)
         fail(&wrong, path, "has not each entry once");
     (void)closedir(dir);
     count_time(&begin);
-    atomic_fetch_add(&reads, 1);
+    count_read();
 }
 
 /* A file that is not there at the first turn is none of this view's. */
@@ -292,14 +303,20 @@ int main(int argc, char **argv)
         argv++;
         argc--;
     }
+    if (argc > 2 && strcmp(argv[1], "--least") == 0) {
+        arg_least = (unsigned long)g_ascii_strtoull(argv[2], NULL, 10);
+        argv += 2;
+        argc -= 2;
+    }
     unsigned threads = argc > 2 ? (unsigned)g_ascii_strtoull(argv[1], NULL, 10) : 0;
-    struct sigaction action = {.sa_handler = on_term};
+    struct sigaction action = {.sa_handler = on_signal};
 
     if (threads == 0 || argc - 2 > 64) {
-        fprintf(stderr, "usage: storm [--flood] THREADS ROOT...\n");
+        fprintf(stderr, "usage: storm [--flood] [--least N] THREADS ROOT...\n");
         return 2;
     }
     (void)sigaction(SIGTERM, &action, NULL);
+    (void)sigaction(SIGALRM, &action, NULL);
     g_autofree Reader *readers = g_new0(Reader, threads);
     g_autofree GThread **handles = g_new0(GThread *, threads);
     for (unsigned i = 0; i < threads; i++) {
