@@ -257,7 +257,7 @@ case_soak() { # SECONDS
 
 fault_cases() {
     run_case damaged-records case_damaged_records
-    run_case stopped case_stopped "${SYSFSD_TEST_STOP_SECONDS:-3}"
+    run_case stopped case_stopped "${SYSFSD_TEST_STOP_SECONDS:-10}"
     run_case flood case_flood
     run_case full-runtime-dir case_full_runtime_dir
     run_case no-more-files case_no_more_files

@@ -7,12 +7,13 @@
 #
 # run-resume-tests.sh --bindir DIR [--sbindir DIR] --testdir DIR [--only NAME] [--list]
 #   --bindir   where sysfs-hook and sysfs-ctl are (and sysfsd, without --sbindir)
-#   --testdir  where the programs of the tests are: DIR/resume/storm
+#   --testdir  where the programs of the tests are: DIR/resume/storm and others
 #   --only     only cases whose name contains NAME
 # Environment:
 #   SYSFSD_TEST_KILLS         kills under readers, default 50
 #   SYSFSD_TEST_VIEWS         views that are resumed at once, default 1000
-#   SYSFSD_TEST_STOP_SECONDS  how long the daemon stands still, default 3
+#   SYSFSD_TEST_STOP_SECONDS  how long the daemon stands still, default 10
+#   SYSFSD_TEST_HANG_SECONDS  how long a read of a cgroup hangs, default 12
 #   SYSFSD_SOAK_SECONDS       containers coming and going under kills, default 60
 # Output: TAP lines and a summary; exit 1 when a case failed.
 
@@ -35,6 +36,8 @@ TESTDIR=$(cd "$TESTDIR" && pwd) || exit 2
 . "$HERE/cases-kill.sh"
 # shellcheck source=tests/resume/cases-fault.sh
 . "$HERE/cases-fault.sh"
+# shellcheck source=tests/resume/cases-starve.sh
+. "$HERE/cases-starve.sh"
 TAG=sysfsd-resume-$$
 
 if [ "$LIST" = 1 ]; then
@@ -53,5 +56,6 @@ else
 fi
 
 kill_cases
+starve_cases
 fault_cases
 finish
