@@ -6,12 +6,13 @@
 
 CHECK='' # live-check's pid
 
-# A container of 256 MiB and 1.5 CPUs (or LOAD_QUOTA) whose init is live-load.
+# A container of 256 MiB (or LOAD_MEMORY) and 1.5 CPUs (or LOAD_QUOTA) whose init is live-load.
 load_run() { # ID PART...
     local id=$1
     shift
     bundle_defaults
     B_INIT=$(json_args /bin/live-load "$@") B_QUOTA=${LOAD_QUOTA:-150000} B_CGROUP_MOUNT=1
+    B_MEMORY=${LOAD_MEMORY:-$B_MEMORY}
     container_run "$ENGINE" "$id" || fail "$(cat "$WORK/log/$id")"
 }
 
@@ -220,6 +221,33 @@ case_mixed() {
     check_seen
 }
 
+# Used is what the cgroup says, while nothing moves.
+check_swap_used() { # ID
+    local used shown
+    freezer_of "$1"
+    put "$CGROUP_FILE" 1
+    eventually 5 grep -q 'frozen 1' "${CGROUP_FILE%/*}/cgroup.events" || fail 'it does not freeze' || return
+    used=$(<"/sys/fs/cgroup/$TAG/$1/memory.swap.current")
+    shown=$(awk '$1 == "SwapTotal:" { kb = $2 } $1 == "SwapFree:" { kb -= $2 } END { print kb }' "$(view_of "$1")/proc/meminfo")
+    put "$CGROUP_FILE" 0
+    note "swap used: $shown kB"
+    check_eq 'swap used' "$shown" $((used / 1024))
+}
+
+# It swaps: 8 to 96 MiB in 64 MiB of memory and as much of swap.
+case_swap() {
+    local LOAD_MEMORY="$((64 << 20)), \"swap\": $((128 << 20))" # OCI counts both
+    local id=swap most
+    load_run "$id" memory || return
+    freezer_of "$id"
+    check_start "$id" "$(view_of "$id")" --freeze "$CGROUP_FILE"
+    check_end
+    check_match 'what can be swapped' "$(<"$(view_of "$id")/proc/meminfo")" 'SwapTotal: +65536 kB'
+    most=$(sed -n 's/^# swap used at most \([0-9]*\) kB$/\1/p' "$WORK/log/check")
+    check_range 'the most swap that was used' "$most" 1024 65536
+    ! on_v2 || check_swap_used "$id"
+}
+
 change_cases() {
     run_case work-memory case_work memory memory
     run_case work-forks case_work forks forks
@@ -229,4 +257,6 @@ change_cases() {
     run_case frozen case_frozen
     run_case sub-cgroup case_sub_cgroup
     run_case mixed case_mixed
+    # Where the host has some.
+    [ "$(wc -l </proc/swaps)" = 1 ] || run_case swap case_swap
 }

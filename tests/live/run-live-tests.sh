@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Judges the views of running containers: live-check takes all files of one again and again while it
-# works, and its limits change; and what stat and loadavg say of a known load. Needs root. It starts
-# a daemon of its own in a runtime directory of its own and removes all it made, also when it fails.
+# works, and its limits change; and what stat, loadavg and pressure say of a known load. Needs root. It
+# starts a daemon of its own in a runtime directory of its own and removes all it made, also when it fails.
 #
 # run-live-tests.sh --bindir DIR [--sbindir DIR] [--testdir DIR] [--only NAME[,NAME]...] [--list]
 #   --bindir   where sysfs-hook is (and sysfsd, without --sbindir)
@@ -13,6 +13,8 @@
 #   SYSFSD_TEST_SECONDS  how long live-check runs in a case, default 4
 #   SYSFSD_TEST_ENGINES  the first of them starts the containers, default "runc"
 #   SYSFSD_TEST_KEEP     a directory that keeps the texts of what did not hold
+#   SYSFSD_TEST_LANE     set: do not hide the unified tree of a hybrid host, which the default engine can
+#                        live with and which has the pressure files there
 # Output: TAP lines and a summary; exit 1 when a case failed.
 
 set -u
@@ -39,6 +41,8 @@ ENGINE=${ENGINE%% *}
 . "$HERE/cases-change.sh"
 # shellcheck source=tests/live/cases-load.sh
 . "$HERE/cases-load.sh"
+# shellcheck source=tests/live/cases-pressure.sh
+. "$HERE/cases-pressure.sh"
 TAG=sysfsd-live-$$
 
 if [ "$LIST" = 1 ]; then
@@ -58,4 +62,5 @@ fi
 
 change_cases
 load_cases
+pressure_cases
 finish
