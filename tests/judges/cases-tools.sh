@@ -45,7 +45,6 @@ case_free() {
     within 'free -k' shared "$shared" 0 64
     phase busy || return
     read -r _ total used free shared cache available < <(said free-m | grep ^Mem:)
-    [ "$SET" = all ] || return 0
     within 'free -m, under load' 'used, 64 held by a program' "$used" 60 140
     within 'free -m, under load' available "$available" "$free" 192
 }
@@ -58,6 +57,29 @@ memory_of() { # PHASE
 case_free_pod() {
     phase pod || return
     shows 'free -m, in a pod' total "$(said free-m | awk '/^Mem:/ { print $2 }')" "$POD_MIB"
+}
+
+# 96 MiB were taken by a program that might have 64 of memory. v1 limits memory and swap together.
+case_swap() {
+    local total used free kb=$((SWAP_MIB << 10)) least=$((28 << 10))
+    phase swap || return
+    ! on_v2 || kb=$((kb * 2))
+    shows 'free -k, swapping' total "$(said free-k | awk '/^Mem:/ { print $2 }')" $((SWAP_MIB << 11))
+    read -r _ total used free < <(said free-k | grep ^Swap:)
+    shows 'free -k, swapping' 'swap total' "$total" $kb
+    within 'free -k, swapping' 'swap used' "$used" $least $kb
+    check_eq 'swap used + free' $((used + free)) $kb
+    shows 'top, swapping' 'MiB Swap total' "$(said top | sed -n 's/^MiB Swap: *\([0-9.]*\) total.*/\1/p')" $((kb >> 10)).0
+    within 'vmstat, swapping' swpd "$(said vmstat | awk 'NR == 3 { print $3 }')" $least $kb
+    read -r total used < <(said swapon)
+    shows 'swapon --show, swapping' 'size, bytes' "$total" $((kb << 10))
+    within 'swapon --show, swapping' 'used, bytes' "$used" $((least << 10)) $((kb << 10))
+    read -r free used < <(said sar-S | awk '/^Average/ { print $2, $3 }')
+    shows 'sar -S, swapping' 'kbswpfree + kbswpused' $((free + used)) $kb
+    within 'sar -S, swapping' kbswpused "$used" $least $kb
+    read -r total used <<<"$(field swap python)"
+    shows 'python, swapping' 'swap_memory total, MiB' "$total" $((kb >> 10))
+    within 'python, swapping' 'swap_memory used, MiB' "$used" $((least >> 10)) $((kb >> 10))
 }
 
 case_top() {
@@ -73,7 +95,7 @@ case_top() {
     check_busy_share 'top, under load' "$(awk '{ printf "%d", $1 + $2 + $3 + 0.5 }' <<<"$line")"
     # The second screen's processes, over the same second.
     within 'top, under load' 'CPU line, as its processes say' "$(awk '{ printf "%d", $1 + $2 + $3 + 0.5 }' <<<"$line")" \
-        $(($(top_processes) - 12)) $(($(top_processes) + $(busy_slack)))
+        $(($(top_processes) - $(busy_slack))) $(($(top_processes) + $(busy_slack)))
     check_ps_memory
 }
 
@@ -102,7 +124,7 @@ case_uptime() {
     within 'uptime -s' 'seconds after the start' $(($(date -d "$(said since)" +%s) - STARTED)) -3 3
     within uptime 'load, hundredths, first read' "$(load_of uptime)" 0 200
     phase busy || return
-    within 'uptime, under load' 'load, hundredths' "$(load_of uptime)" 4 500
+    within 'uptime, under load' 'load, hundredths' "$(load_of uptime)" 4 1200
 }
 
 load_of() { # NAME
@@ -156,7 +178,6 @@ case_ps_host_uptime() {
 }
 
 check_ps_memory() {
-    [ "$SET" = all ] || return 0
     within 'ps aux, under load' '%MEM of 64 MiB of 256' \
         "$(said ps | awk '/stress-ng-vm/ && $4 > max { max = $4 } END { printf "%d", max }')" 20 40
     within 'top, under load' '%MEM of 64 MiB of 256' \
@@ -294,7 +315,7 @@ case_numactl() { # PHASE
 
 # The first drawing of the screen, without the terminal's sequences.
 htop_screen() {
-    said htop | sed -e 's/\x1b\[[0-9;?]*[A-Za-z]//g' -e 's/\x1b[()][A-Z0-9]//g' | tr '\r' '\n'
+    sed -e 's/\x1b\[[0-9;?]*[A-Za-z]//g' -e 's/\x1b[()][A-Z0-9]//g' "$SAID/htop" | tr '\r' '\n'
 }
 
 case_htop() { # PHASE
@@ -307,7 +328,7 @@ case_htop() { # PHASE
     shows "$judge" 'memory' "$(grep -o -m 1 -E '[0-9.]+[KM]/[0-9.]+[KMG]' <<<"$screen" | head -n 1 | cut -d/ -f2)" 256M
     within "$judge" 'Uptime, seconds' "$(grep -o -m 1 -E 'Uptime: [0-9:]+' <<<"$screen" |
         awk -F '[: ]+' '{ print $2 * 3600 + $3 * 60 + $4 }')" 0 $((AGE + 1))
-    within "$judge" 'Load average, hundredths' "$(hundredths "$(grep -o -m 1 -E 'Load average: [0-9.]+' <<<"$screen" | awk '{ print $3 }')")" 0 400
+    within "$judge" 'Load average, hundredths' "$(hundredths "$(grep -o -m 1 -E 'Load average: [0-9.]+' <<<"$screen" | awk '{ print $3 }')")" 0 1200
 }
 
 # Inside it takes the root's figures from meminfo and loadavg; outside the cgroup's own.

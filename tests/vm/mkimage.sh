@@ -20,7 +20,7 @@ packages_base=systemd,systemd-sysv,dbus,udev,kmod,procps,iproute2,ca-certificate
 packages=(
     runc crun podman conmon uidmap lxc lxcfs systemd-container docker.io containerd apparmor
     busybox-static fuse3 libfuse3-3 libglib2.0-0 libjansson4 libsystemd0 libcap2 libcap2-bin libcmocka0
-    jq util-linux strace python3 python3-psutil sysstat
+    jq util-linux strace python3 python3-psutil sysstat htop numactl stress-ng openjdk-17-jre-headless nodejs
 )
 # What finds the root file system, and what the machine has besides.
 modules_initrd=(virtio_pci virtio_blk ext4 crc32c_generic)

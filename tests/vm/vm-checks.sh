@@ -13,6 +13,7 @@ share=$1
 bin=/run/sysfsd-test/bin
 runtime_dir=/run/sysfsd
 image=localhost/sysfsd-test
+swap=/var/tmp/sysfsd-swap
 tests=0
 failed=0
 
@@ -133,7 +134,7 @@ suite_checks() {
 }
 
 judges_checks() {
-    SYSFSD_TEST_JUDGES=small suite_checks judges "$share/judges/run-judges-tests.sh" --bindir "$bin"
+    suite_checks judges "$share/judges/run-judges-tests.sh" --bindir "$bin"
 }
 
 hook_checks() {
@@ -141,17 +142,12 @@ hook_checks() {
 }
 
 # What v2 counts in another way than v1: limits that change, and CPU time that the kernel does not count by CPU.
-live_checks() {
-    SYSFSD_TEST_SECONDS=8 suite_checks live "$share/live/run-live-tests.sh" --bindir "$bin" --testdir "$share/live" \
-        --only limits,stat-shares
+live_checks() { # CASE,CASE...
+    SYSFSD_TEST_SECONDS=8 suite_checks live "$share/live/run-live-tests.sh" --bindir "$bin" --testdir "$share/live" --only "$1"
 }
 
-# With swap, which the host of scripts/test need not have.
 peers_checks() {
-    local swap=/var/tmp/sysfsd-swap
-    check "peers: swap for them" swap_on $swap
     suite_checks peers env SYSFSD_TEST_TABLE="$share/DIFFERENCES.md" "$share/peers/run-peers-tests.sh" --bindir "$bin"
-    check "peers: swap off" swapoff $swap
 }
 
 swap_on() {
@@ -308,10 +304,14 @@ podman_checks() {
 unit_checks
 resume_checks
 podman_checks
-judges_checks
 hook_checks
-live_checks
+live_checks limits,stat-shares,pressure
+# What follows is judged with swap, which the host of scripts/test need not have.
+check "swap on" swap_on $swap
+live_checks swap
+judges_checks
 peers_checks
+check "swap off" swapoff $swap
 check "unit: stops clean and leaves no mount" stops_clean
 echo "1..$tests"
 [ $failed = 0 ]

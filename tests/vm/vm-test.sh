@@ -15,7 +15,7 @@ set -u
 here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd)
 # Four CPUs, so that a container with two differs from its host.
 cpus=4
-limit=900
+limit=1500
 
 die() {
     echo "vm-test.sh: $*" >&2
