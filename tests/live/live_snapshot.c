@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Takes the files of a view. An open renders the text, so all files are opened first, those that
- * are compared side by side, and read afterwards.
+ * Takes the files of a view, those that are compared one after the other. A text is of the moment
+ * of its first read at the latest, so each is read as soon as it is open.
  */
 
 #include "tests/live/live_snapshot.h"
@@ -123,13 +123,13 @@ static void dump_directory(int fd, const char *prefix, unsigned depth, SfText *t
     (void)closedir(dir); /* only read */
 }
 
-/* Opens one file, whose fd is left to be read; a directory is taken whole. */
-static int take(LiveSnapshot *live, int root_fd, const char *name, const char *path, int *ret_fd,
-                bool whole, SfText *report)
+/* Reads one file; a directory is taken whole. */
+static int take(LiveSnapshot *live, int root_fd, const char *name, const char *path, bool whole,
+                SfText *report)
 {
     struct stat st;
     unsigned n = live->snapshot.count;
-    int fd = openat(root_fd, path + 1, O_RDONLY | O_CLOEXEC);
+    SF_CLEANUP_FD int fd = openat(root_fd, path + 1, O_RDONLY | O_CLOEXEC);
     if (fd < 0 && errno == ENOENT)
         return 0; /* not shown to this container */
     if (fd < 0 || fstat(fd, &st) < 0) {
@@ -139,12 +139,16 @@ static int take(LiveSnapshot *live, int root_fd, const char *name, const char *p
     live->names[n] = name;
     sf_text_reset(&live->texts[n]);
     live->snapshot.count++;
-    *ret_fd = -1;
-    if (S_ISDIR(st.st_mode))
-        dump_directory(fd, "", whole ? UINT_MAX : strcmp(name, "sys_node") == 0, &live->texts[n]);
-    else
-        *ret_fd = fd;
-    return 1;
+    int r = 0;
+    if (S_ISDIR(st.st_mode)) {
+        unsigned depth = whole ? UINT_MAX : strcmp(name, "sys_node") == 0;
+        dump_directory(sf_steal_fd(&fd), "", depth, &live->texts[n]);
+    } else {
+        r = read_text(fd, &live->texts[n]);
+    }
+    if (r < 0)
+        sf_text_printf(report, "%s cannot be read: %s\n", name, strerror(-r));
+    return r;
 }
 
 static bool is_first(const char *provider)
@@ -158,35 +162,24 @@ static bool is_first(const char *provider)
 
 bool live_snapshot_take(LiveSnapshot *live, int root_fd, bool whole, SfText *report)
 {
-    int fds[LIVE_TEXTS_MAX];
     bool ok = true;
     uint64_t begin = now_nsec();
     live->snapshot = (Snapshot){.names = live->names, .texts = live->slices};
     for (size_t i = 0; i < FIRST_SIZE; i++) {
         for (size_t k = 0; k < TABLE_SIZE; k++) {
             if (strcmp(table[k].name, first[i].provider) == 0)
-                ok &= take(live, root_fd, first[i].name, table[k].path, &fds[live->snapshot.count],
-                           whole, report) >= 0;
+                ok &= take(live, root_fd, first[i].name, table[k].path, whole, report) >= 0;
         }
         if (strcmp(first[i].name, "proc_uptime") == 0)
             live->snapshot.spread_nsec = now_nsec() - begin;
     }
     for (size_t k = 0; k < TABLE_SIZE; k++) {
         if (!is_first(table[k].name))
-            ok &= take(live, root_fd, table[k].name, table[k].path, &fds[live->snapshot.count],
-                       whole, report) >= 0;
+            ok &= take(live, root_fd, table[k].name, table[k].path, whole, report) >= 0;
     }
     live->whole_nsec = now_nsec() - begin;
     for (unsigned i = 0; i < live->snapshot.count; i++) {
-        SfText *text = &live->texts[i];
-        if (fds[i] >= 0) {
-            int r = read_text(fds[i], text);
-            if (r < 0) {
-                sf_text_printf(report, "%s cannot be read: %s\n", live->names[i], strerror(-r));
-                ok = false;
-            }
-            (void)close(fds[i]); /* only read */
-        }
+        const SfText *text = &live->texts[i];
         live->slices[i] = sf_slice(text->data ? text->data : "", text->len);
     }
     return ok;
