@@ -189,6 +189,8 @@ static int open_file(fuse_ino_t inode, int flags, pid_t tid, bool share, SfViewO
     if (!share)
         return sf_view_open(serving->view, inode, flags, serving->request, &ret_opened->handle);
     int r = sf_view_open_shared(serving->view, inode, flags, tid, serving->request, ret_opened);
+    if (r >= 0 && ret_opened->ask)
+        forget_size(inode);
     if (r >= 0 && ret_opened->grow)
         (void)store(inode, ret_opened->text, ret_opened->text.len); /* read(2) needs no size */
     if (r < 0 || !ret_opened->store || store(inode, ret_opened->text, 0) >= 0)
@@ -212,13 +214,12 @@ static void op_open(fuse_req_t req, fuse_ino_t inode, struct fuse_file_info *fi)
     }
     fi->fh = sf_view_handle_id(opened.handle);
     fi->direct_io = !opened.store; /* then each open has its own text */
-    fi->keep_cache = 1;            /* the pages may be another's */
+    fi->keep_cache = !opened.drop; /* the pages may be another's */
     fi->noflush = 1;
     if (opened.store)
         serving->served.shown = inode;
-    else if (opened.ask ||
-             (!sized && sf_view_getattr(serving->view, inode, &after, &constant) >= 0 &&
-              after.st_size != before.st_size))
+    else if (!sized && sf_view_getattr(serving->view, inode, &after, &constant) >= 0 &&
+             after.st_size != before.st_size)
         forget_size(inode);
     reply_open(req, fi, opened.handle);
 }

@@ -31,6 +31,7 @@
 
 /* Where nobody can say from where a thread reads, a text this old is made anew. */
 #define UNSEEN_NSEC (UINT64_C(1000) * 1000 * 1000)
+#define NSEC_PER_SEC UINT64_C(1000000000)
 
 static Pages *pages_of(SfView *view, const Place *place)
 {
@@ -46,6 +47,19 @@ static void accept(Pages *pages, pid_t tid)
     }
 }
 
+/* Of a file that nobody has read: as procfs has it. What another process has shown is not known. */
+static uint64_t first_size(const SfView *view)
+{
+    return view->resumed || !sf_view_shares(view) ? SIZE_UNKNOWN : 0;
+}
+
+/* The kernel is told to ask: it drops what is on its way to it. */
+static void recall(Pages *pages)
+{
+    pages->told_least = SIZE_UNKNOWN;
+    pages->told_most = 0;
+}
+
 bool sf_pages_claim(SfView *view, const Place *place, bool share, pid_t tid)
 {
     bool shared = false;
@@ -56,7 +70,7 @@ bool sf_pages_claim(SfView *view, const Place *place, bool share, pid_t tid)
     (void)pthread_mutex_lock(&view->lock);
     if (!node->pages) {
         node->pages = g_new0(Pages, 1);
-        node->pages->size = view->resumed || !sf_view_shares(view) ? SIZE_UNKNOWN : 0;
+        *node->pages = (Pages){.size = first_size(view), .told_most = first_size(view)};
     }
     accept(node->pages, tid);
     shared = share && !node->pages->open && node->pages->others == 0;
@@ -80,8 +94,8 @@ bool sf_pages_fit(SfView *view, const Place *place, size_t len)
     return fits;
 }
 
-/* A size that is offered while a text of another length stands in the pages would be wrong; so
- * would be a larger one. */
+/* sendfile(2) goes through the pages all the same. They are dropped, and filled again with the text
+ * of the file it reads from, but where another open file's text is in them: then it sends that. */
 void sf_pages_bypass(SfView *view, const Place *place, size_t len, SfViewOpened *opened)
 {
     Pages *pages = pages_of(view, place);
@@ -89,15 +103,16 @@ void sf_pages_bypass(SfView *view, const Place *place, size_t len, SfViewOpened 
     if (!pages || !sf_view_shares(view))
         return;
     (void)pthread_mutex_lock(&view->lock);
-    if (!pages->open && len > pages->size) {
+    opened->drop = !pages->open;
+    if (opened->drop && len > pages->size) {
         opened->grow = true;
         opened->text = sf_keep_text(sf_view_keep(view), opened->handle->id);
         pages->size = len;
-        pages->offered = 0;
     } else if (!pages->open && pages->others == 1 && len > 0 && len < pages->size) {
         opened->ask = true;
         pages->offered = len;
         pages->offered_to = 0;
+        recall(pages);
     }
     (void)pthread_mutex_unlock(&view->lock);
 }
@@ -184,6 +199,10 @@ int sf_pages_fill(SfView *view, const Place *place, const SfText *text, int flag
     *ret_opened = (SfViewOpened){.handle = pages->shared,
                                  .store = true,
                                  .text = sf_keep_text(sf_view_keep(view), pages->shared->id)};
+    /* Another size that a thread is still to take in would cut this text. */
+    ret_opened->ask = pages->told_least < text->len || pages->told_most > text->len;
+    if (ret_opened->ask)
+        recall(pages);
     pages->size = text->len;
     pages->offered = 0;
     pages->stale = pages->renewed = false;
@@ -201,8 +220,6 @@ void sf_pages_close(SfViewHandle *handle, bool unknown)
     (void)pthread_mutex_lock(&view->lock);
     if (unknown)
         pages->size = SIZE_UNKNOWN;
-    else if (pages->renewed)
-        pages->size = MAX(pages->size, pages->former.len);
     pages->stale = pages->renewed = pages->open = false;
     if (pages->others == 0)
         drop_text(view, pages);
@@ -248,6 +265,8 @@ bool sf_view_expire(SfView *view, uint64_t inode)
     /* Not while an answer is on its way that must be taken in. */
     expired = pages->open && pages->shared && !pages->stale && !pages->renewed;
     pages->stale |= expired;
+    if (expired)
+        recall(pages);
     (void)pthread_mutex_unlock(&view->lock);
     return expired;
 }
@@ -282,7 +301,7 @@ static int show(Pages *pages, const char *text, size_t len, uint64_t changes)
     (void)pthread_mutex_lock(&view->lock);
     view->handle_bytes += len - handle->len;
     handle->len = len;
-    pages->size = len;
+    pages->size = MAX(pages->size, len); /* until a thread has taken it in */
     pages->changes = changes;
     pages->made_nsec = sf_view_nsec();
     (void)pthread_mutex_unlock(&view->lock);
@@ -428,25 +447,34 @@ void sf_pages_free(Pages *pages, bool forget)
     g_free(pages);
 }
 
-void sf_pages_stat(const SfView *view, unsigned node, struct stat *stat)
+/* plain: of a file that does not use pages. */
+static uint64_t shown_size(const SfView *view, const Pages *pages, uint64_t plain)
 {
-    SfView *locked = (SfView *)view;
-    const Pages *pages;
+    if (!pages)
+        return view->resumed ? plain : 0;
+    if (pages->open)
+        return pages->shared ? pages->shared->len : pages->size;
+    if (pages->offered > 0)
+        return pages->offered;
+    return pages->size == SIZE_UNKNOWN ? plain : pages->size;
+}
 
-    (void)pthread_mutex_lock(&locked->lock);
-    pages = view->nodes[node].pages;
-    if (sf_view_shares(view) && S_ISREG(stat->st_mode) && (pages || !view->resumed))
-        stat->st_size = pages && pages->offered > 0            ? (off_t)pages->offered
-                        : pages && pages->size == SIZE_UNKNOWN ? stat->st_size
-                        : pages                                ? (off_t)pages->size
-                                                               : 0;
+void sf_pages_stat(SfView *view, unsigned node, struct stat *stat)
+{
+    (void)pthread_mutex_lock(&view->lock);
+    Pages *pages = view->nodes[node].pages;
+    if (sf_view_shares(view) && S_ISREG(stat->st_mode))
+        stat->st_size = (off_t)shown_size(view, pages, (uint64_t)stat->st_size);
     if (pages) {
-        stat->st_mtim.tv_sec += (time_t)(pages->changes / 1000000000);
-        stat->st_mtim.tv_nsec += (long)(pages->changes % 1000000000);
-        if (stat->st_mtim.tv_nsec >= 1000000000) {
-            stat->st_mtim.tv_nsec -= 1000000000;
+        uint64_t size = (uint64_t)stat->st_size;
+        pages->told_least = MIN(pages->told_least, size);
+        pages->told_most = MAX(pages->told_most, size);
+        stat->st_mtim.tv_sec += (time_t)(pages->changes / NSEC_PER_SEC);
+        stat->st_mtim.tv_nsec += (long)(pages->changes % NSEC_PER_SEC);
+        if (stat->st_mtim.tv_nsec >= (long)NSEC_PER_SEC) {
+            stat->st_mtim.tv_nsec -= (long)NSEC_PER_SEC;
             stat->st_mtim.tv_sec++;
         }
     }
-    (void)pthread_mutex_unlock(&locked->lock);
+    (void)pthread_mutex_unlock(&view->lock);
 }

@@ -146,7 +146,7 @@ const SfProvider *sf_view_provider(unsigned node)
     return index < 0 ? NULL : sf_provider_get((unsigned)index);
 }
 
-void sf_view_fill_stat(const SfView *view, unsigned index, struct stat *ret_stat)
+void sf_view_fill_stat(SfView *view, unsigned index, struct stat *ret_stat)
 {
     const SfTree *tree = sf_tree();
     const Node *node = &view->nodes[index];

@@ -64,8 +64,10 @@ typedef struct SfViewOpened {
     SfViewHandle *handle; /* the caller releases */
     bool store;           /* the text is to be stored in the pages, and reads come from there */
     SfSlice text;         /* the handle's; borrowed until the next call */
-    bool ask;             /* the kernel shall ask for the attributes before the next open */
-    bool grow;            /* its idea of the file's size shall not be below the text's */
+    /* What the kernel is to be told before, in this order. */
+    bool ask;  /* to ask for attributes before it uses any, also those on their way to it */
+    bool grow; /* that the file is not smaller than the text */
+    bool drop; /* pages are dropped by the opener */
 } SfViewOpened;
 
 /* Renders. tid: who opens; 0: not known. -EACCES for writing where the provider takes nothing,

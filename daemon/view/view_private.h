@@ -32,6 +32,10 @@ typedef struct Pages {
      * for something else, it has taken them in. 0: none. */
     uint64_t offered;
     pid_t offered_to;
+    /* Sizes that attributes showed which may still be on their way; told_most below told_least:
+     * none.
+     */
+    uint64_t told_least, told_most;
     uint64_t changes; /* texts the pages had under one open file: nanoseconds added to the time */
     bool stale;       /* the kernel was told to ask before it reads on */
     /* A text was made for a reader that came back, and the kernel has not asked for any of it yet:
@@ -74,7 +78,7 @@ typedef struct Place {
 /* False when the view has no such inode. */
 bool sf_view_place(const SfView *view, uint64_t inode, Place *ret_place);
 /* The attributes of a present node. */
-void sf_view_fill_stat(const SfView *view, unsigned node, struct stat *ret_stat);
+void sf_view_fill_stat(SfView *view, unsigned node, struct stat *ret_stat);
 /* The provider of a node; NULL: a plain directory. */
 const SfProvider *sf_view_provider(unsigned node);
 
@@ -136,8 +140,8 @@ SfViewHandle *sf_pages_owner(SfView *view, const Place *place);
 void sf_pages_settle(SfViewHandle *handle);
 bool sf_pages_adopt(SfView *view, uint64_t id);
 void sf_pages_free(Pages *pages, bool forget);
-/* Size and time as they are to be shown, where the pages know better. */
-void sf_pages_stat(const SfView *view, unsigned node, struct stat *stat);
+/* Size and time as they are to be shown, where the pages know better; remembered. */
+void sf_pages_stat(SfView *view, unsigned node, struct stat *stat);
 
 /* With the view: what is open stays kept, but for a view that has ended. */
 void sf_view_free_handles(SfView *view);

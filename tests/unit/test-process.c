@@ -11,6 +11,8 @@
 #include <cmocka.h>
 
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -219,6 +221,79 @@ static void test_pidfd(void **state)
     assert_int_equal(sf_pidfd_pid(0, &pid), -EBADF); /* an fd, but none of a process */
 }
 
+static int parse_read(const char *text, int *ret_fd, uint64_t *ret_offset)
+{
+    return sf_syscall_parse_read(text, strlen(text), ret_fd, ret_offset);
+}
+
+static void test_read_call(void **state)
+{
+    char text[256];
+    uint64_t offset = 7;
+    int fd = -7;
+
+    (void)snprintf(text, sizeof(text), "%d 0x3 0x7f00 0x20000 0x0 0xffffffff 0x0 0x7ffe 0x7f07\n",
+                   SYS_read);
+    assert_int_equal(parse_read(text, &fd, &offset), 0);
+    assert_int_equal(fd, 3);
+    (void)snprintf(text, sizeof(text), "%d 0x4 0x7f00 0x10 0x1ff 0x0 0x0 0x7ffe 0x7f07\n",
+                   SYS_pread64);
+    assert_int_equal(parse_read(text, &fd, &offset), 0);
+    assert_int_equal(fd, -1);
+    assert_int_equal(offset, 0x1ff);
+    (void)snprintf(text, sizeof(text), "%d 0x5 0x7f00 0x1 0xffffffffffffffff 0x0 0x0 0x7 0x7\n",
+                   SYS_preadv2);
+    assert_int_equal(parse_read(text, &fd, &offset), 0);
+    assert_int_equal(fd, 5);
+    (void)snprintf(text, sizeof(text), "%d 0x5 0x7f00 0x1 0x0 0x0 0x0 0x7ffe 0x7f07\n", SYS_statx);
+    assert_int_equal(parse_read(text, &fd, &offset), -ENODATA);
+    (void)snprintf(text, sizeof(text), "%d 0x5 0x7f00 0x1 0x0 0x0 0x0 0x7 0x7\n", SYS_nanosleep);
+    assert_int_equal(parse_read(text, &fd, &offset), -EAGAIN);
+    assert_int_equal(parse_read("running\n", &fd, &offset), -EAGAIN);
+    assert_int_equal(parse_read("-1 0x7ffe 0x7f07\n", &fd, &offset), -EAGAIN);
+    assert_int_equal(parse_read("", &fd, &offset), -EAGAIN);
+    assert_int_equal(parse_read("0 0x3 0x 0x1 0x1 0x1 0x1 0x1 0x1\n", &fd, &offset), -EAGAIN);
+    assert_int_equal(parse_read("0 3 0x1 0x1 0x1 0x1 0x1\n", &fd, &offset), -EAGAIN);
+}
+
+/* A thread of ours that waits in a read of a file that has an offset: none does, so of a pipe. */
+static void *read_pipe(void *data)
+{
+    char byte;
+
+    atomic_store((_Atomic pid_t *)data + 1, (pid_t)syscall(SYS_gettid));
+    return (void *)read((int)atomic_load((_Atomic pid_t *)data), &byte, 1);
+}
+
+static void test_reading_thread(void **state)
+{
+    _Atomic pid_t shared[2] = {0};
+    int fds[2], r = -EAGAIN;
+    pthread_t thread;
+    uint64_t offset = 7;
+    unsigned cpu = CPU_SETSIZE;
+    SfHost *here;
+
+    assert_int_equal(sf_host_open(NULL, &here), 0);
+    assert_int_equal(pipe(fds), 0);
+    atomic_store(&shared[0], fds[0]);
+    assert_int_equal(pthread_create(&thread, NULL, read_pipe, shared), 0);
+    for (unsigned i = 0; i < 2000 && r < 0; i++) {
+        (void)usleep(1000);
+        r = sf_thread_read_offset(here, atomic_load(&shared[1]), &offset);
+    }
+    assert_int_equal(r, 0);
+    assert_int_equal(offset, 0);
+    assert_int_equal(sf_thread_cpu(here, atomic_load(&shared[1]), &cpu), 0);
+    assert_true(cpu < CPU_SETSIZE);
+    assert_int_equal(write(fds[1], "x", 1), 1);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(sf_thread_read_offset(here, 0, &offset), -EAGAIN);
+    (void)close(fds[0]);
+    (void)close(fds[1]);
+    sf_host_free(here);
+}
+
 static void *thread_main(void *data)
 {
     int fd;
@@ -243,6 +318,7 @@ int main(void)
         cmocka_unit_test(test_nspid),      cmocka_unit_test(test_id_map),
         cmocka_unit_test(test_read_tree),  cmocka_unit_test(test_read_here),
         cmocka_unit_test(test_pidfd),      cmocka_unit_test(test_pidfd_of_thread),
+        cmocka_unit_test(test_read_call),  cmocka_unit_test(test_reading_thread),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
