@@ -477,6 +477,11 @@ static void test_no_files_at_the_start(void **state)
         assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
         assert_true(runtime_has(world, "containers/c1.json"));
         assert_true(runtime_has(world, "views/c1"));
+        if (r == -EWOULDBLOCK) { /* a child of the one before has not ended yet, nor its lock */
+            few.rlim_cur--;
+            g_usleep(10000);
+            continue;
+        }
         if (r < 0) {
             assert_int_equal(r, -EMFILE);
             continue;
