@@ -32,6 +32,7 @@
 /* Where nobody can say from where a thread reads, a text this old is made anew. */
 #define UNSEEN_NSEC (UINT64_C(1000) * 1000 * 1000)
 #define NSEC_PER_SEC UINT64_C(1000000000)
+#define FRESH_NSEC (SF_VIEW_SHARED_MSEC * UINT64_C(1000000))
 
 static Pages *pages_of(SfView *view, const Place *place)
 {
@@ -104,16 +105,19 @@ void sf_pages_bypass(SfView *view, const Place *place, size_t len, SfViewOpened 
         return;
     (void)pthread_mutex_lock(&view->lock);
     opened->drop = !pages->open;
-    if (opened->drop && len > pages->size) {
-        opened->grow = true;
+    opened->grow = opened->drop && len > pages->size;
+    opened->ask =
+        opened->grow || (opened->drop && pages->others == 1 && len > 0 && len < pages->size);
+    if (opened->grow) {
         opened->text = sf_keep_text(sf_view_keep(view), opened->handle->id);
         pages->size = len;
-    } else if (!pages->open && pages->others == 1 && len > 0 && len < pages->size) {
-        opened->ask = true;
+        pages->offered = 0;
+    } else if (opened->ask) {
         pages->offered = len;
         pages->offered_to = 0;
-        recall(pages);
     }
+    if (opened->ask)
+        recall(pages);
     (void)pthread_mutex_unlock(&view->lock);
 }
 
@@ -318,13 +322,15 @@ static int renew(SfView *view, const Place *place, Pages *pages, SfViewRequest r
     int r = note ? sf_view_render(view, place, text) : -EBADF;
     if (r < 0)
         return r;
-    sf_text_reset(&pages->former);
-    sf_text_slice(&pages->former, now);
+    if (!pages->renewed) {
+        sf_text_reset(&pages->former);
+        sf_text_slice(&pages->former, now);
+    }
     if (pages->former.error)
         return pages->former.error;
     atomic_store(&note->asked_by, request);
     r = show(pages, text->data, text->len, pages->changes + 1);
-    pages->renewed = r >= 0;
+    pages->renewed |= r >= 0;
     return r;
 }
 
@@ -378,7 +384,9 @@ SfViewAsked sf_view_ask(SfView *view, uint64_t inode, pid_t tid, SfViewRequest r
         take_back(pages);
     if (how == READING_ON)
         return SF_ASKED_STILL;
-    if (how == READING_BEGINS && !renewed && renew(view, &place, pages, request) < 0)
+    /* One that was made a moment ago is on its way. */
+    bool fresh = renewed && sf_view_nsec() - pages->made_nsec < FRESH_NSEC;
+    if (how == READING_BEGINS && !fresh && renew(view, &place, pages, request) < 0)
         return SF_ASKED_STILL;
     (void)pthread_mutex_lock(&view->lock);
     pages->stale = false;
