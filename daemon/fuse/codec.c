@@ -242,13 +242,13 @@ static void op_read(fuse_req_t req, fuse_ino_t inode, size_t size, off_t offset,
         reply_error(req, r);
         return;
     }
-    (void)fuse_reply_buf(req, slice.data, slice.len);
+    if (sf_view_is_shared(handle))
+        serving->served.shown = inode;
+    (void)fuse_reply_buf(req, slice.data, slice.len); /* the handle may be closed from here on */
     /* Where a cached read ended, the kernel now believes the file to end (fuse_read_update_size);
      * the next text may be longer. Not so where the pages are known: their size is. */
     if (for_cache && !sf_view_shares(serving->view))
         forget_size(inode);
-    if (sf_view_is_shared(handle))
-        serving->served.shown = inode;
 }
 
 static void op_write(fuse_req_t req, fuse_ino_t inode, const char *data, size_t size, off_t offset,

@@ -131,8 +131,9 @@ static int slot_fill(SfConnectionTable *table, int fd, SfView *view, const char 
     slot->fd = sf_steal_fd(&guard);
     slot->view = sf_view_ref(view);
     slot->mount_point = g_strdup(mount_point);
-    slot->lane = 0;
-    slot->look_every = slot->look_in = 1;
+    atomic_store(&slot->lane, 0);
+    atomic_store(&slot->look_every, 1);
+    atomic_store(&slot->look_in, 1);
     atomic_store(&slot->state, (atomic_load(&slot->state) & ~(CLOSING | REFERENCES)) | 1);
     *ret_connection = slot;
     return 0;

@@ -21,9 +21,10 @@ struct SfConnection {
     int fd;                 /* /dev/fuse; owned; valid while there are references */
     SfView *view;           /* owned reference; the same */
     char *mount_point;      /* owned; main thread only */
-    /* Where its readers are; before it is served and by who serves it only. */
-    unsigned lane;
-    unsigned look_every, look_in;   /* requests between two looks, and until the next */
+    /* Where its readers are, requests between two looks for them, and until the next one: touched
+     * by who serves it only. Handed from one to the next by epoll, so each is read and written as
+     * if it were alone. */
+    _Atomic unsigned lane, look_every, look_in;
     struct SfConnection *next_free; /* protected by the table's lock */
 };
 typedef struct SfConnection SfConnection;

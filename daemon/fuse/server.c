@@ -136,20 +136,35 @@ static void note_served(Worker *worker, uint64_t key, const SfCodecServed *serve
             (Shown){key, inode, coarse_nsec() + SF_VIEW_SHARED_MSEC * UINT64_C(1000000)};
 }
 
+static unsigned get(const _Atomic unsigned *number)
+{
+    return atomic_load_explicit(number, memory_order_relaxed);
+}
+
+static void put(_Atomic unsigned *number, unsigned value)
+{
+    atomic_store_explicit(number, value, memory_order_relaxed);
+}
+
 /* Where the reader runs that has just been answered. Who is found in the same place again is looked
  * at less often. */
 static void look_at_reader(const SfServer *server, SfConnection *connection, pid_t reader)
 {
-    unsigned cpu;
+    unsigned cpu, lane = get(&connection->lane), every = get(&connection->look_every);
 
-    if (reader == 0 || --connection->look_in > 0)
+    if (reader == 0)
         return;
+    if (get(&connection->look_in) > 1) {
+        put(&connection->look_in, get(&connection->look_in) - 1);
+        return;
+    }
     bool same = sf_view_reader_cpu(connection->view, reader, &cpu) < 0 ||
-                sf_lanes_of_cpu(server->lanes, cpu) == connection->lane;
+                sf_lanes_of_cpu(server->lanes, cpu) == lane;
     if (!same)
-        connection->lane = sf_lanes_of_cpu(server->lanes, cpu);
-    connection->look_every = same ? MIN(connection->look_every * 2, LOOK_MOST) : 1;
-    connection->look_in = connection->look_every;
+        put(&connection->lane, sf_lanes_of_cpu(server->lanes, cpu));
+    every = same ? MIN(every * 2, LOOK_MOST) : 1;
+    put(&connection->look_every, every);
+    put(&connection->look_in, every);
 }
 
 /* Takes one request off the connection and answers it: 0, or negative errno of the read. From the
@@ -199,7 +214,7 @@ static void release(SfServer *server, SfConnection *connection)
     if (!sf_connection_release(connection))
         return;
     /* Closing is not enough where somebody else holds the same open file. */
-    (void)epoll_ctl(server->epoll_fds[connection->lane], EPOLL_CTL_DEL, connection->fd, NULL);
+    (void)epoll_ctl(server->epoll_fds[get(&connection->lane)], EPOLL_CTL_DEL, connection->fd, NULL);
     sf_connection_free(server->connections, connection);
     sf_poller_forget_connection(server->poller, key);
 }
@@ -249,12 +264,13 @@ static int arm(const SfServer *server, SfConnection *connection, unsigned from)
 {
     struct epoll_event event = {.events = EPOLLIN | EPOLLONESHOT,
                                 .data.u64 = sf_connection_key(connection)};
-    int set = server->epoll_fds[connection->lane];
+    unsigned lane = get(&connection->lane);
+    int set = server->epoll_fds[lane];
 
-    if (connection->lane == from)
+    if (lane == from)
         return epoll_ctl(set, EPOLL_CTL_MOD, connection->fd, &event) < 0 ? -errno : 0;
     if (epoll_ctl(set, EPOLL_CTL_ADD, connection->fd, &event) < 0) { /* ENOSPC: max_user_watches */
-        connection->lane = from;
+        put(&connection->lane, from);
         return arm(server, connection, from);
     }
     (void)epoll_ctl(server->epoll_fds[from], EPOLL_CTL_DEL, connection->fd, NULL); /* is in it */
@@ -279,7 +295,7 @@ static void *run_worker(void *data)
         SfConnection *connection = sf_connection_acquire(server->connections, event.data.u64);
         if (!connection)
             continue;
-        unsigned lane = connection->lane;
+        unsigned lane = get(&connection->lane);
         if (serve_turn(worker, connection))
             (void)arm(server, connection, lane); /* fails for a file that is not in the set */
         release(server, connection);
