@@ -61,22 +61,30 @@ static void recall(Pages *pages)
     pages->told_most = 0;
 }
 
+/* Made where there are none. Under the lock. */
+static Pages *need_pages(SfView *view, unsigned node)
+{
+    Pages *pages = view->nodes[node].pages;
+
+    if (!pages) {
+        pages = view->nodes[node].pages = g_new0(Pages, 1);
+        pages->size = pages->told_most = first_size(view);
+    }
+    return pages;
+}
+
 bool sf_pages_claim(SfView *view, const Place *place, bool share, pid_t tid)
 {
     bool shared = false;
 
     if (place->below)
         return false;
-    Node *node = &view->nodes[place->node];
     (void)pthread_mutex_lock(&view->lock);
-    if (!node->pages) {
-        node->pages = g_new0(Pages, 1);
-        *node->pages = (Pages){.size = first_size(view), .told_most = first_size(view)};
-    }
-    accept(node->pages, tid);
-    shared = share && !node->pages->open && node->pages->others == 0;
-    node->pages->open |= shared;
-    node->pages->others += !shared;
+    Pages *pages = need_pages(view, place->node);
+    accept(pages, tid);
+    shared = share && !pages->open && pages->others == 0;
+    pages->open |= shared;
+    pages->others += !shared;
     (void)pthread_mutex_unlock(&view->lock);
     return shared;
 }
@@ -419,14 +427,28 @@ uint64_t sf_view_handle_inode(const SfViewHandle *handle)
                                : sf_tree()->nodes[handle->place.node].inode;
 }
 
+/* Others that were opened later may have been taken up before. */
+static bool claim_again(SfView *view, const Place *place)
+{
+    bool free = false;
+
+    if (place->below)
+        return false;
+    (void)pthread_mutex_lock(&view->lock);
+    Pages *pages = need_pages(view, place->node);
+    free = !pages->open;
+    pages->open = true;
+    (void)pthread_mutex_unlock(&view->lock);
+    return free;
+}
+
 bool sf_pages_adopt(SfView *view, uint64_t id)
 {
     const SfKeepNote *note = sf_keep_note(sf_view_keep(view), id);
     Place place;
 
     if (!note || !(atomic_load(&note->flags) & FLAG_OPEN) ||
-        !sf_view_place(view, atomic_load(&note->place), &place) ||
-        !sf_pages_claim(view, &place, true, 0)) {
+        !sf_view_place(view, atomic_load(&note->place), &place) || !claim_again(view, &place)) {
         sf_keep_remove(sf_view_keep(view), id);
         return false;
     }
@@ -434,7 +456,7 @@ bool sf_pages_adopt(SfView *view, uint64_t id)
     size_t len = sf_keep_text(sf_view_keep(view), id).len;
     pages->shared = sf_view_new_handle(view, id, &place, len);
     pages->shared->shared = true;
-    pages->size = len;
+    pages->size = SIZE_UNKNOWN; /* of a longer text before it, perhaps */
     pages->changes = atomic_load(&note->waiter);
     pages->made_nsec = sf_view_nsec();
     pages->stale = true; /* whether the kernel was told is not known: it may ask at any time */
