@@ -40,7 +40,8 @@ install_packages() {
     rm -f "$log"
 }
 
-# build DIR [MESON-OPTION...]: configures if need be, and compiles. Says why and returns 1 when it could not.
+# build DIR [MESON-OPTION...]: configures if need be, and compiles (BUILD_TARGETS alone where it is set). Says why and returns 1
+# when it could not.
 build() {
     local dir=$1 log=$1/build.log
     shift
@@ -52,7 +53,8 @@ build() {
             return 1
         }
     fi
-    ninja -C "$dir" >"$log" 2>&1 || {
+    # shellcheck disable=SC2086 # a list
+    ninja -C "$dir" ${BUILD_TARGETS:-} >"$log" 2>&1 || {
         grep -E 'error|warning|FAILED' "$log" | head -n 30 >&2
         echo "the build failed; all of it is in $log" >&2
         return 1
