@@ -201,7 +201,14 @@ other_build() {
 
 # They go on until they have done all that they were to do.
 readers_end() { # LEAST-READS
-    kill "$storm" && wait "$storm"
+    local tries
+    kill "$storm"
+    # Not wait: check runs this in a shell whose child it is not.
+    for tries in {1..3600}; do
+        case $(cut -d ' ' -f 3 "/proc/$storm/stat" 2>/dev/null) in '' | Z) break ;; esac
+        sleep 0.1
+    done
+    [ "$tries" != 3600 ] || echo 'the readers do not end'
     cat /run/storm.err
     tail -n 1 /run/storm
     [[ $(tail -n 1 /run/storm) =~ ^reads=([0-9]+)\ errors=0\ wrong=0 ]] && [ "${BASH_REMATCH[1]}" -ge "$1" ]
