@@ -32,7 +32,7 @@
 #include "tests/golden/captured_root.h"
 
 #define INIT_PID 4242 /* as tests/golden/craft-scenarios has it */
-#define SECONDS 4
+#define SECONDS 3
 #define TEXT_MAX 65536
 /* What a reader that comes back may miss, and what a busy machine may make of it. */
 #define FRESH_NSEC (UINT64_C(5000) * 1000 * 1000)
