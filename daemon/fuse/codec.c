@@ -488,9 +488,9 @@ SfCodecServed sf_codec_serve(SfCodec *codec, const SfCodecPeer *peer, char *requ
                    .view = peer->view,
                    .again = again};
 
+    /* The kernel never does that; without a header there is nobody to answer. */
     if (len < sizeof(*header))
-        return now
-            .served; /* the kernel never does that; without a header there is nobody to answer */
+        return now.served;
     now.request = header->unique & ~UNIQUE_RESEND;
     now.again |= (header->unique & UNIQUE_RESEND) != 0;
     if (header->opcode == FUSE_POLL && len >= sizeof(*header) + sizeof(*poll_in))

@@ -216,7 +216,7 @@ bool sf_view_adopt(SfView *view, uint64_t id, int events_fd)
         seen = text.data[at];
     (void)seen;
     if (kind == SF_KEEP_KIND_PAGES)
-        return sf_pages_adopt(view, id);
+        return sf_pages_adopt(view, id, &place);
     /* A file that nothing was written to yet has none that had to be stored. */
     int flags = (int)(atomic_load(&note->flags) & UINT32_MAX);
     if (guard < 0 && kind == SF_KEEP_KIND_FILE)

@@ -39,6 +39,13 @@ static Pages *pages_of(SfView *view, const Place *place)
     return place->below ? NULL : view->nodes[place->node].pages;
 }
 
+static Pages *pages_at(SfView *view, uint64_t inode)
+{
+    Place place;
+
+    return sf_view_place(view, inode, &place) ? pages_of(view, &place) : NULL;
+}
+
 /* The thread has taken in what it was offered. */
 static void accept(Pages *pages, pid_t tid)
 {
@@ -265,17 +272,13 @@ void sf_pages_settle(SfViewHandle *handle)
 
 bool sf_view_expire(SfView *view, uint64_t inode)
 {
-    Place place;
-    bool expired = false;
+    Pages *pages = pages_at(view, inode);
 
-    if (!sf_view_place(view, inode, &place))
-        return false;
-    Pages *pages = pages_of(view, &place);
     if (!pages)
         return false;
     (void)pthread_mutex_lock(&view->lock);
     /* Not while an answer is on its way that must be taken in. */
-    expired = pages->open && pages->shared && !pages->stale && !pages->renewed;
+    bool expired = pages->open && pages->shared && !pages->stale && !pages->renewed;
     pages->stale |= expired;
     if (expired)
         recall(pages);
@@ -285,14 +288,12 @@ bool sf_view_expire(SfView *view, uint64_t inode)
 
 bool sf_view_told(SfView *view, uint64_t inode)
 {
-    Place place;
-    bool told;
+    Pages *pages = pages_at(view, inode);
 
-    Pages *pages = sf_view_place(view, inode, &place) ? pages_of(view, &place) : NULL;
     if (!pages)
         return false;
     (void)pthread_mutex_lock(&view->lock);
-    told = pages->open && pages->stale;
+    bool told = pages->open && pages->stale;
     pages->stale = false;
     (void)pthread_mutex_unlock(&view->lock);
     return told;
@@ -321,13 +322,14 @@ static int show(Pages *pages, const char *text, size_t len, uint64_t changes)
 }
 
 /* A new text for a reader that began anew. */
-static int renew(SfView *view, const Place *place, Pages *pages, SfViewRequest request)
+static int renew(Pages *pages, SfViewRequest request)
 {
     SF_SCRATCH SfText *text = sf_scratch_take();
+    SfView *view = pages->shared->view;
     SfKeepNote *note = sf_keep_note(sf_view_keep(view), pages->shared->id);
     SfSlice now = sf_keep_text(sf_view_keep(view), pages->shared->id);
 
-    int r = note ? sf_view_render(view, place, text) : -EBADF;
+    int r = note ? sf_view_render(view, &pages->shared->place, text) : -EBADF;
     if (r < 0)
         return r;
     if (!pages->renewed) {
@@ -370,10 +372,9 @@ static Reading reading(SfView *view, const Pages *pages, pid_t tid)
 
 SfViewAsked sf_view_ask(SfView *view, uint64_t inode, pid_t tid, SfViewRequest request)
 {
-    Place place;
+    Pages *pages = pages_at(view, inode);
     bool stale, renewed;
 
-    Pages *pages = sf_view_place(view, inode, &place) ? pages_of(view, &place) : NULL;
     if (!pages)
         return SF_ASKED_PLAIN;
     (void)pthread_mutex_lock(&view->lock);
@@ -394,7 +395,7 @@ SfViewAsked sf_view_ask(SfView *view, uint64_t inode, pid_t tid, SfViewRequest r
         return SF_ASKED_STILL;
     /* One that was made a moment ago is on its way. */
     bool fresh = renewed && sf_view_nsec() - pages->made_nsec < FRESH_NSEC;
-    if (how == READING_BEGINS && !fresh && renew(view, &place, pages, request) < 0)
+    if (how == READING_BEGINS && !fresh && renew(pages, request) < 0)
         return SF_ASKED_STILL;
     (void)pthread_mutex_lock(&view->lock);
     pages->stale = false;
@@ -442,19 +443,17 @@ static bool claim_again(SfView *view, const Place *place)
     return free;
 }
 
-bool sf_pages_adopt(SfView *view, uint64_t id)
+bool sf_pages_adopt(SfView *view, uint64_t id, const Place *place)
 {
     const SfKeepNote *note = sf_keep_note(sf_view_keep(view), id);
-    Place place;
 
-    if (!note || !(atomic_load(&note->flags) & FLAG_OPEN) ||
-        !sf_view_place(view, atomic_load(&note->place), &place) || !claim_again(view, &place)) {
+    if (!note || !(atomic_load(&note->flags) & FLAG_OPEN) || !claim_again(view, place)) {
         sf_keep_remove(sf_view_keep(view), id);
         return false;
     }
-    Pages *pages = pages_of(view, &place);
+    Pages *pages = pages_of(view, place);
     size_t len = sf_keep_text(sf_view_keep(view), id).len;
-    pages->shared = sf_view_new_handle(view, id, &place, len);
+    pages->shared = sf_view_new_handle(view, id, place, len);
     pages->shared->shared = true;
     pages->size = SIZE_UNKNOWN; /* of a longer text before it, perhaps */
     pages->changes = atomic_load(&note->waiter);
@@ -463,7 +462,7 @@ bool sf_pages_adopt(SfView *view, uint64_t id)
     if (sf_view_add_handle(view, pages->shared))
         return true;
     mark_closed(pages->shared);
-    sf_pages_unclaim(view, &place, true);
+    sf_pages_unclaim(view, place, true);
     return false;
 }
 

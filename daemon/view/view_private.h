@@ -138,7 +138,7 @@ void sf_pages_close(SfViewHandle *handle, bool unknown);
 SfViewHandle *sf_pages_owner(SfView *view, const Place *place);
 /* Pages are being filled: what is shown now stands. */
 void sf_pages_settle(SfViewHandle *handle);
-bool sf_pages_adopt(SfView *view, uint64_t id);
+bool sf_pages_adopt(SfView *view, uint64_t id, const Place *place);
 void sf_pages_free(Pages *pages, bool forget);
 /* Size and time as they are to be shown, where the pages know better; remembered. */
 void sf_pages_stat(SfView *view, unsigned node, struct stat *stat);
