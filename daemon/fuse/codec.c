@@ -100,8 +100,8 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
     }
     entry.ino = r < 0 ? 0 : entry.attr.st_ino; /* 0: the kernel remembers that there is none */
     entry.entry_timeout = entry.attr_timeout = cache_sec(constant);
-    if (r >= 0 && sf_view_told(serving->view, entry.ino))
-        serving->served.shown = entry.ino;
+    if (r >= 0 && sf_view_is_stale(serving->view, entry.ino))
+        entry.attr_timeout = 0;
     (void)fuse_reply_entry(req, &entry);
 }
 

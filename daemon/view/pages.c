@@ -286,17 +286,16 @@ bool sf_view_expire(SfView *view, uint64_t inode)
     return expired;
 }
 
-bool sf_view_told(SfView *view, uint64_t inode)
+bool sf_view_is_stale(SfView *view, uint64_t inode)
 {
     Pages *pages = pages_at(view, inode);
 
     if (!pages)
         return false;
     (void)pthread_mutex_lock(&view->lock);
-    bool told = pages->open && pages->stale;
-    pages->stale = false;
+    bool stale = pages->open && pages->stale;
     (void)pthread_mutex_unlock(&view->lock);
-    return told;
+    return stale;
 }
 
 /* Exchanges the text that the pages are to show. */
@@ -391,7 +390,9 @@ SfViewAsked sf_view_ask(SfView *view, uint64_t inode, pid_t tid, SfViewRequest r
         how = READING_NOT;
     if (how == READING_ON && renewed)
         take_back(pages);
-    if (how == READING_ON)
+    /* Who only looks gets an answer for itself: after it, who comes back is still to be asked. But
+     * not while the answer to such a one is on its way, which is not to be told away. */
+    if (how == READING_ON || (how == READING_NOT && !renewed))
         return SF_ASKED_STILL;
     /* One that was made a moment ago is on its way. */
     bool fresh = renewed && sf_view_nsec() - pages->made_nsec < FRESH_NSEC;

@@ -98,9 +98,9 @@ typedef enum SfViewAsked {
  * new text, and attributes that make the kernel drop the pages; who is in the middle of one goes on
  * with it. */
 SfViewAsked sf_view_ask(SfView *view, uint64_t inode, pid_t tid, SfViewRequest request);
-/* The kernel is given attributes that it did not ask for because of sf_view_expire(): true when
- * that is due again after SF_VIEW_SHARED_MSEC. */
-bool sf_view_told(SfView *view, uint64_t inode);
+/* sf_view_expire() was true, and nobody has come back since: attributes that the kernel is given
+ * must not hold. */
+bool sf_view_is_stale(SfView *view, uint64_t inode);
 /* At most size bytes at offset, empty at the end: a slice borrowed until the handle's next read. A
  * reader that comes back to offset 0 gets a new text, as from procfs (fs/seq_file.c): top(1) keeps
  * its files open and rewinds. Not so for the kernel filling its page cache (for_cache), which

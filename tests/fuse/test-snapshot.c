@@ -489,10 +489,40 @@ static void test_one_reader(void **state)
     g_usleep(50000);
 }
 
+/* The same where somebody else opens the file each time just before: the attributes that this one
+ * asks for are not for who comes back. */
+static void test_beside_openers(void **state)
+{
+    Fixture *f = *state;
+    Reader reader = READER(stat, read_again);
+    g_autofree char *link = show_thread(f);
+    char text[TEXT_MAX], before[TEXT_MAX] = "";
+    int fd = open_file(f, "proc/stat");
+
+    reader.f = f;
+    judge(&reader, before, read_rest(fd, before, 0, TEXT_MAX));
+    for (unsigned i = 0; i < 20; i++) {
+        g_usleep(60000);
+        if (i % 3 == 2)
+            only_look(&reader);
+        else
+            read_at_once(&reader);
+        assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+        judge(&reader, text, read_rest(fd, text, 0, i % 2 ? 100 : TEXT_MAX));
+        assert_string_not_equal(text, before);
+        g_strlcpy(before, text, sizeof(before));
+    }
+    (void)close(fd);
+    (void)unlink(link);
+    assert_int_equal(atomic_load(&f->wrong), 0);
+    g_usleep(50000);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_one_reader, setup_clock, teardown),
+        cmocka_unit_test_setup_teardown(test_beside_openers, setup_clock, teardown),
         cmocka_unit_test_setup_teardown(test_values, setup_clock, teardown),
         cmocka_unit_test_setup_teardown(test_lengths, setup_swap, teardown),
     };
