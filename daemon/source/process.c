@@ -16,6 +16,7 @@
 #include <sys/pidfd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 
 #include "lib/base/io.h"
 
@@ -23,6 +24,11 @@
 #define PID_STAT_SIZE 2048
 /* The kernel takes at most 340 extents of 3 numbers (UID_GID_MAP_MAX_EXTENTS). */
 #define ID_MAP_SIZE 16384
+/* How long a thread may take to come to wait: a cgroup that has used up its quota stands still for
+ * a period, which is 100 ms most often. */
+#define RUNNING_NSEC 150000000L
+#define PAUSE_LEAST_NSEC 50000L
+#define PAUSE_MOST_NSEC 5000000L
 
 static int path_of(pid_t pid, const char *file, char *buffer, size_t size)
 {
@@ -204,7 +210,9 @@ int sf_syscall_parse_read(const char *text, size_t len, int *ret_fd, uint64_t *r
     uint64_t number, arguments[6];
 
     if (!sf_slice_next_word(&rest, &word) || sf_slice_u64(word, &number) < 0)
-        return -EAGAIN; /* "running", or "-1" and no arguments */
+        return sf_slice_eq(sf_slice_trim(sf_slice(text, len)), "running")
+                   ? -EBUSY
+                   : -EAGAIN; /* "-1" and no arguments */
     for (unsigned i = 0; i < 6; i++) {
         if (!sf_slice_next_word(&rest, &word) || !parse_argument(word, &arguments[i]))
             return -EAGAIN;
@@ -247,15 +255,35 @@ static bool file_offset(const SfHost *host, pid_t tid, int fd, uint64_t *ret_off
     return false;
 }
 
-int sf_thread_read_offset(const SfHost *host, pid_t tid, uint64_t *ret_offset)
+/* The system call of a thread that waits. One that has just asked us may not have come to wait yet:
+ * it runs on another CPU, or others have taken its own. */
+static int waiting_read(const SfHost *host, pid_t tid, int *ret_fd, uint64_t *ret_offset)
 {
+    struct timespec pause = {.tv_nsec = PAUSE_LEAST_NSEC};
     char text[512];
     size_t len;
+
+    for (long waited = 0;; waited += pause.tv_nsec) {
+        if (read_record(host, tid, "syscall", text, sizeof(text), &len) < 0)
+            return -EAGAIN; /* not in our pid namespace, or a kernel without the file */
+        int r = sf_syscall_parse_read(text, len, ret_fd, ret_offset);
+        if (r != -EBUSY)
+            return r;
+        if (waited >= RUNNING_NSEC)
+            return -EAGAIN;
+        if (waited >= 2 * pause.tv_nsec && pause.tv_nsec < PAUSE_MOST_NSEC)
+            pause.tv_nsec *= 2;
+        (void)nanosleep(&pause, NULL); /* shorter when interrupted: asked again all the same */
+    }
+}
+
+int sf_thread_read_offset(const SfHost *host, pid_t tid, uint64_t *ret_offset)
+{
     int fd;
 
-    if (tid <= 0 || read_record(host, tid, "syscall", text, sizeof(text), &len) < 0)
-        return -EAGAIN; /* not in our pid namespace, or a kernel without the file */
-    int r = sf_syscall_parse_read(text, len, &fd, ret_offset);
+    if (tid <= 0)
+        return -EAGAIN;
+    int r = waiting_read(host, tid, &fd, ret_offset);
     if (r < 0 || fd < 0)
         return r;
     return file_offset(host, tid, fd, ret_offset) ? 0 : -EAGAIN;

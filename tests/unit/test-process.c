@@ -249,26 +249,32 @@ static void test_read_call(void **state)
     assert_int_equal(parse_read(text, &fd, &offset), -ENODATA);
     (void)snprintf(text, sizeof(text), "%d 0x5 0x7f00 0x1 0x0 0x0 0x0 0x7 0x7\n", SYS_nanosleep);
     assert_int_equal(parse_read(text, &fd, &offset), -EAGAIN);
-    assert_int_equal(parse_read("running\n", &fd, &offset), -EAGAIN);
+    assert_int_equal(parse_read("running\n", &fd, &offset), -EBUSY);
     assert_int_equal(parse_read("-1 0x7ffe 0x7f07\n", &fd, &offset), -EAGAIN);
     assert_int_equal(parse_read("", &fd, &offset), -EAGAIN);
     assert_int_equal(parse_read("0 0x3 0x 0x1 0x1 0x1 0x1 0x1 0x1\n", &fd, &offset), -EAGAIN);
     assert_int_equal(parse_read("0 3 0x1 0x1 0x1 0x1 0x1\n", &fd, &offset), -EAGAIN);
 }
 
-/* A thread of ours that waits in a read of a file that has an offset: none does, so of a pipe. */
+/* A thread of ours that waits in a read of a file that has an offset: none does, so of a pipe. It
+ * takes a while until it does. */
 static void *read_pipe(void *data)
 {
+    struct timespec begin, now;
     char byte;
 
+    (void)clock_gettime(CLOCK_MONOTONIC, &begin);
     atomic_store((_Atomic pid_t *)data + 1, (pid_t)syscall(SYS_gettid));
+    do
+        (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    while ((now.tv_sec - begin.tv_sec) * 1000 + (now.tv_nsec - begin.tv_nsec) / 1000000 < 20);
     return (void *)read((int)atomic_load((_Atomic pid_t *)data), &byte, 1);
 }
 
 static void test_reading_thread(void **state)
 {
     _Atomic pid_t shared[2] = {0};
-    int fds[2], r = -EAGAIN;
+    int fds[2];
     pthread_t thread;
     uint64_t offset = 7;
     unsigned cpu = CPU_SETSIZE;
@@ -278,11 +284,9 @@ static void test_reading_thread(void **state)
     assert_int_equal(pipe(fds), 0);
     atomic_store(&shared[0], fds[0]);
     assert_int_equal(pthread_create(&thread, NULL, read_pipe, shared), 0);
-    for (unsigned i = 0; i < 2000 && r < 0; i++) {
-        (void)usleep(1000);
-        r = sf_thread_read_offset(here, atomic_load(&shared[1]), &offset);
-    }
-    assert_int_equal(r, 0);
+    while (atomic_load(&shared[1]) == 0)
+        (void)sched_yield();
+    assert_int_equal(sf_thread_read_offset(here, atomic_load(&shared[1]), &offset), 0);
     assert_int_equal(offset, 0);
     assert_int_equal(sf_thread_cpu(here, atomic_load(&shared[1]), &cpu), 0);
     assert_true(cpu < CPU_SETSIZE);
