@@ -20,6 +20,10 @@
  * always allowed). */
 #define MAX_HANDLE_BYTES (32u << 20)
 
+/* How often a text is tried for which no file could be opened. */
+#define FILES_TRIES 20
+#define FILES_PAUSE_USEC 10000
+
 /* Living handles by the slot of their entry, so that what the kernel sends can be looked up without
  * a lock and is believed only if it is there. */
 static SfViewHandle *_Atomic handles[SF_KEEP_ENTRIES_MAX];
@@ -32,15 +36,34 @@ uint64_t sf_view_nsec(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+static int render_once(SfView *view, const Place *place, SfText *text)
+{
+    int r = place->below ? sf_view_render_below(view, place->below, text)
+                         : sf_view_provider(place->node)->ops->render(view->container, text);
+
+    return r >= 0 && text->error ? text->error : r;
+}
+
+/* A daemon that is short of files uses those that are left for its readers, for a moment, when it
+ * tries to take up one more container. */
+static int render(SfView *view, const Place *place, SfText *text)
+{
+    int r = render_once(view, place, text);
+
+    for (unsigned i = 0; (r == -EMFILE || r == -ENFILE) && i < FILES_TRIES; i++) {
+        g_usleep(FILES_PAUSE_USEC);
+        sf_text_reset(text);
+        r = render_once(view, place, text);
+    }
+    return r;
+}
+
 int sf_view_render(SfView *view, const Place *place, SfText *text)
 {
     Node *node = &view->nodes[place->node];
     uint64_t begin = sf_view_nsec();
-    int r = place->below ? sf_view_render_below(view, place->below, text)
-                         : sf_view_provider(place->node)->ops->render(view->container, text);
+    int r = render(view, place, text);
 
-    if (r >= 0 && text->error)
-        r = text->error;
     if (r >= 0 && !place->below && text->len > atomic_load(&node->size))
         atomic_store(&node->size, sf_view_size_for(text->len));
     sf_view_count_open(node, r, sf_view_nsec() - begin);
