@@ -9,7 +9,7 @@
 # run.sh and runs vm-checks.sh in it. Prints TAP. Exit 0: none failed. 1: some did. 77: no virtual
 # machine can run here.
 #
-# SYSFSD_TEST_ENGINES  engines of the hook suite (default: runc crun)
+# SYSFSD_TEST_ENGINES  engines of the hook suite (default: runc, as Podman is run with both)
 set -u
 
 here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd)
@@ -53,5 +53,5 @@ cp -r "$here/../hook" "$here/../judges" "$here/../peers" "$here/../../docs/DIFFE
 
 # Not by exec: the directory is to be removed.
 "$here/run.sh" -w -c "$cpus" -t "$limit" -v "$dir/share:/mnt/sysfsd" -- \
-    env SYSFSD_TEST_NO_SCALE=1 SYSFSD_TEST_ENGINES="${SYSFSD_TEST_ENGINES:-runc crun}" \
+    env SYSFSD_TEST_NO_SCALE=1 SYSFSD_TEST_ENGINES="${SYSFSD_TEST_ENGINES:-runc}" \
     bash /mnt/sysfsd/vm-checks.sh /mnt/sysfsd
