@@ -174,10 +174,11 @@ static int fail(const char *what, const char *object, int r)
     return EXIT_FAILURE;
 }
 
-static int backend_mount(void *data, SfView *view, const char *mount_point, void **ret_mount)
+static int backend_mount(void *data, SfView *view, SfViewMount kind, const char *mount_point,
+                         void **ret_mount)
 {
     SfConnection *connection;
-    int r = sf_server_mount(data, view, mount_point, &connection);
+    int r = sf_server_mount(data, view, kind, mount_point, &connection);
 
     if (r >= 0)
         *ret_mount = connection;
@@ -194,11 +195,11 @@ static int backend_unmount_stale(void *data, const char *mount_point)
     return sf_server_unmount_stale(mount_point);
 }
 
-static int backend_resume(void *data, SfView *view, const char *mount_point, int fd,
-                          void **ret_mount)
+static int backend_resume(void *data, SfView *view, SfViewMount kind, const char *mount_point,
+                          int fd, void **ret_mount)
 {
     SfConnection *connection;
-    int r = sf_server_resume(data, view, mount_point, fd, &connection);
+    int r = sf_server_resume(data, view, kind, mount_point, fd, &connection);
 
     if (r >= 0)
         *ret_mount = connection;
@@ -218,6 +219,11 @@ static int backend_mount_fd(void *data, void *mount)
 static void backend_leave(void *data, void *mount)
 {
     sf_server_leave(data, mount);
+}
+
+static void backend_recall(void *data, void *mount)
+{
+    sf_server_recall(data, mount);
 }
 
 static char *event_name(SfViewEvents events)
@@ -268,6 +274,7 @@ static int make_registry(Daemon *daemon)
                     .prime = backend_prime,
                     .mount_fd = backend_mount_fd,
                     .leave_view = backend_leave,
+                    .recall = backend_recall,
                     .data = daemon->server},
         .store = sf_fd_store(),
         .keep = daemon->keep,

@@ -60,8 +60,9 @@ static void targets_free(SfAttachTarget *targets, size_t count)
     free(targets);
 }
 
-static int target_init(SfAttachTarget *target, const char *view, const char *path)
+static int target_init(SfAttachTarget *target, const SfAttachSpec *spec, const char *path)
 {
+    const char *view = target->constant ? spec->constants : spec->view;
     int r = sf_attach_check_path(path);
     if (r < 0)
         return r;
@@ -90,7 +91,8 @@ static int targets_new(const SfAttachSpec *spec, SfAttachTarget **ret_targets)
         return -ENOMEM;
     for (size_t i = 0; i < spec->path_count; i++) {
         targets[i].writable = spec->writable && spec->writable[i];
-        int r = target_init(&targets[i], spec->view, spec->paths[i]);
+        targets[i].constant = spec->constants && spec->constant && spec->constant[i];
+        int r = target_init(&targets[i], spec, spec->paths[i]);
         if (r < 0) {
             targets_free(targets, spec->path_count);
             return r;
@@ -214,13 +216,14 @@ static int run(const SfAttachSpec *spec, bool detach, int timeout_msec, SfAttach
  * A container may have the host's own /proc as a shared mount (a bind with rshared): then what is
  * moved there propagates, and the host would read the container's numbers.
  */
-static bool reached_caller(const SfAttachSpec *spec, dev_t view_dev)
+static bool reached_caller(const SfAttachSpec *spec, const SfAttachReport *report)
 {
     for (size_t i = 0; i < spec->path_count; i++) {
         struct statx stx;
-        if (statx(AT_FDCWD, spec->paths[i], AT_SYMLINK_NOFOLLOW | AT_STATX_DONT_SYNC, 0, &stx) ==
-                0 &&
-            makedev(stx.stx_dev_major, stx.stx_dev_minor) == view_dev)
+        if (statx(AT_FDCWD, spec->paths[i], AT_SYMLINK_NOFOLLOW | AT_STATX_DONT_SYNC, 0, &stx) < 0)
+            continue;
+        dev_t dev = makedev(stx.stx_dev_major, stx.stx_dev_minor);
+        if (dev == report->view_dev || (spec->constants && dev == report->constants_dev))
             return true;
     }
     return false;
@@ -230,7 +233,7 @@ int sf_attach(const SfAttachSpec *spec, int timeout_msec, SfAttachReport *ret_re
 {
     int64_t deadline = sf_deadline_after(timeout_msec);
     int r = run(spec, false, timeout_msec, ret_report);
-    if (r < 0 || !reached_caller(spec, ret_report->view_dev))
+    if (r < 0 || !reached_caller(spec, ret_report))
         return r;
     SfAttachReport undo;
     int left = sf_deadline_left(deadline);

@@ -18,13 +18,15 @@
 
 typedef struct SfAttachSpec {
     const char *view; /* where the view is mounted, absolute, as seen in the source namespace */
-    int source_ns_fd; /* mount namespace the view is mounted in; -1: the caller's */
-    int target_ns_fd; /* the container's mount namespace */
-    int root_fd;      /* the container's root directory (O_PATH) from that namespace; -1: rootfs is
-                         opened there */
+    const char *constants; /* its other mount, for the files of `constant`; NULL: there is none */
+    int source_ns_fd;      /* mount namespace the view is mounted in; -1: the caller's */
+    int target_ns_fd;      /* the container's mount namespace */
+    int root_fd; /* the container's root directory (O_PATH) from that namespace; -1: rootfs is
+                    opened there */
     const char *rootfs;       /* absolute; used when root_fd is -1 */
     const char *const *paths; /* absolute, below /proc or /sys: there and below `view` */
     const bool *writable;     /* of each path: bound so that it can be written to; NULL: none is */
+    const bool *constant;     /* of each path: bound from `constants`; NULL: none is */
     size_t path_count;
 } SfAttachSpec;
 
@@ -48,7 +50,7 @@ typedef struct SfAttachReport {
     SfAttachStep step;
     unsigned file;  /* index in paths, where the step is about one; else path_count */
     unsigned count; /* files bound or unbound */
-    dev_t view_dev; /* st_dev of the view; 0 before SF_ATTACH_FIND_VIEW */
+    dev_t view_dev, constants_dev; /* st_dev of both mounts; 0: not found yet, or there is none */
 } SfAttachReport;
 
 /*

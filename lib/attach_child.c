@@ -203,8 +203,9 @@ static int bind_one(int root_fd, SfAttachTarget *target, SfAttachReport *report)
 }
 
 /* Unmounts the view's mounts on a target, and nothing else; returns how many. */
-static int unbind_one(int root_fd, const SfAttachTarget *target, dev_t view_dev)
+static int unbind_one(int root_fd, const SfAttachTarget *target, const SfAttachReport *report)
 {
+    dev_t view_dev = target->constant ? report->constants_dev : report->view_dev;
     SF_CLEANUP_FD int dir_fd = open_directory(root_fd, target);
     /* The container has put something of its own over the directory: nothing of ours is in reach.
      */
@@ -262,7 +263,7 @@ static int bind_all(const SfAttachPlan *plan, int root_fd, SfAttachReport *repor
     for (unsigned i = plan->target_count; i-- > 0;)
         if (plan->targets[i].bound)
             /* the first error is the one to report; sf_detach() would meet the same again */
-            (void)unbind_one(root_fd, &plan->targets[i], report->view_dev);
+            (void)unbind_one(root_fd, &plan->targets[i], report);
     report->count = 0;
     return r;
 }
@@ -273,7 +274,7 @@ static int unbind_all(const SfAttachPlan *plan, int root_fd, SfAttachReport *rep
     report->step = SF_ATTACH_UNMOUNT;
     report->file = plan->target_count;
     for (unsigned i = 0; i < plan->target_count; i++) {
-        int r = unbind_one(root_fd, &plan->targets[i], report->view_dev);
+        int r = unbind_one(root_fd, &plan->targets[i], report);
         if (r >= 0) {
             report->count += (unsigned)r;
         } else if (first == 0) {
@@ -295,6 +296,8 @@ static int work(const SfAttachPlan *plan, SfAttachReport *report)
     if (r == 0) {
         report->step = SF_ATTACH_FIND_VIEW;
         r = sf_attach_view_dev(spec->view, &report->view_dev);
+        if (r == 0 && spec->constants)
+            r = sf_attach_view_dev(spec->constants, &report->constants_dev);
     }
     if (r == 0 && !plan->detach)
         r = take_all(plan, report);

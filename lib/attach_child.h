@@ -15,7 +15,8 @@ typedef struct SfAttachTarget {
     const char *name;
     unsigned fs_magic; /* what statfs(2) has to say of the directory; of a cgroup's: 0 */
     bool writable;
-    int tree_fd; /* mount of the source, until it is attached */
+    bool constant; /* of the mount for constants */
+    int tree_fd;   /* mount of the source, until it is attached */
     bool bound;
 } SfAttachTarget;
 

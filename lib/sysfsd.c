@@ -216,8 +216,10 @@ static int call(const char *runtime_dir, const char *method, json_t *parameters,
 typedef struct Registration {
     bool enabled;
     const char *view;
+    const char *constants; /* NULL: a daemon that has no such mount */
     const char *paths[SF_ATTACH_MAX_FILES];
     bool writable[SF_ATTACH_MAX_FILES];
+    bool constant[SF_ATTACH_MAX_FILES];
     size_t path_count;
 } Registration;
 
@@ -234,9 +236,16 @@ static int parse_files(const json_t *files, Registration *registration)
             return -EBADMSG;
         registration->writable[registration->path_count] =
             json_is_true(json_object_get(file, "writable"));
+        registration->constant[registration->path_count] =
+            json_is_true(json_object_get(file, "constant"));
         registration->paths[registration->path_count++] = path;
     }
     return 0;
+}
+
+static bool is_mount_path(const char *path)
+{
+    return path && path[0] == '/' && strlen(path) < PATH_MAX;
 }
 
 static int parse_registration(const json_t *parameters, bool inspected, Registration *registration)
@@ -248,8 +257,9 @@ static int parse_registration(const json_t *parameters, bool inspected, Registra
     if (!registration->enabled)
         return 0;
     registration->view = json_string_value(json_object_get(parameters, "view"));
-    if (!registration->view || registration->view[0] != '/' ||
-        strlen(registration->view) >= PATH_MAX)
+    registration->constants = json_string_value(json_object_get(parameters, "constants"));
+    if (!is_mount_path(registration->view) ||
+        (registration->constants && !is_mount_path(registration->constants)))
         return -EBADMSG;
     return parse_files(json_object_get(parameters, "files"), registration);
 }
@@ -368,12 +378,14 @@ static int attach_registered(const struct sysfsd_attach_args *args, const char *
         return fail(message, r, "process %d is not in a mount namespace of its own", args->pid);
     SfAttachSpec spec = {
         .view = registration->view,
+        .constants = registration->constants,
         .source_ns_fd = source_ns_fd,
         .target_ns_fd = process->mount_ns_fd,
         .root_fd = process->root_fd,
         .rootfs = args->rootfs,
         .paths = registration->paths,
         .writable = registration->writable,
+        .constant = registration->constant,
         .path_count = registration->path_count,
     };
     SfAttachReport report;
@@ -569,10 +581,12 @@ static int detach_inside(const char *runtime_dir, const char *id, const Process 
                                  sf_deadline_left(deadline)) == 0) {
         SfAttachSpec spec = {
             .view = registration.view,
+            .constants = registration.constants,
             .source_ns_fd = source_ns_fd,
             .target_ns_fd = process->mount_ns_fd,
             .root_fd = process->root_fd,
             .paths = registration.paths,
+            .constant = registration.constant,
             .path_count = registration.path_count,
         };
         SfAttachReport report;

@@ -153,6 +153,8 @@ static json_t *describe_files(SfView *view)
             (int)info.mode, "reads", (json_int_t)info.opens, "p50_usec",
             (json_int_t)sf_view_latency_usec(&info, 0.5), "p99_usec",
             (json_int_t)sf_view_latency_usec(&info, 0.99), "errors", (json_int_t)info.errors);
+        if (info.constant)
+            set(file, "constant", json_true());
         if (info.directory)
             set(file, "directory", json_true());
         if (info.last_error)
@@ -162,7 +164,7 @@ static json_t *describe_files(SfView *view)
     return files;
 }
 
-json_t *sf_describe_container(SfView *view, const char *mount_point)
+json_t *sf_describe_container(SfView *view, const char *const points[SF_MOUNT_KINDS])
 {
     SfContainer *container = sf_view_container(view);
     SfContainerMemory memory;
@@ -173,7 +175,8 @@ json_t *sf_describe_container(SfView *view, const char *mount_point)
     set(reply, "pid", json_integer(sf_container_init_pid(container)));
     if (sf_container_bundle(container))
         set(reply, "bundle", json_string(sf_container_bundle(container)));
-    set(reply, "view", json_string(mount_point));
+    set(reply, "view", json_string(points[SF_MOUNT_VIEW]));
+    set(reply, "constants", json_string(points[SF_MOUNT_CONSTANTS]));
     set(reply, "age_usec", integer(sf_container_age_nsec(container) / 1000));
     set(reply, "registered_usec", integer(sf_container_registered_nsec(container) / 1000));
     set(reply, "root_uid", json_integer(sf_container_root_uid(container)));
@@ -198,8 +201,9 @@ json_t *sf_describe_files_to_bind(SfView *view)
         SfViewFileInfo info;
         sf_view_file_info(view, i, &info);
         if (!info.covered)
-            (void)json_array_append_new(
-                files, json_pack("{s:s, s:b}", "path", info.path, "writable", info.writable));
+            (void)json_array_append_new(files,
+                                        json_pack("{s:s, s:b, s:b}", "path", info.path, "writable",
+                                                  info.writable, "constant", info.constant));
     }
     return files;
 }

@@ -17,9 +17,9 @@
 
 typedef struct Job {
     SfContainer *container; /* a reference */
-    char *mount_point;
-    GPtrArray *paths; /* constant strings */
-    GArray *writable; /* of each, bool */
+    char *points[SF_MOUNT_KINDS];
+    GPtrArray *paths;            /* constant strings */
+    GArray *writable, *constant; /* of each, bool */
 } Job;
 
 struct SfHealer {
@@ -37,7 +37,9 @@ static void free_job(void *data)
     sf_container_unref(job->container);
     g_ptr_array_unref(job->paths);
     g_array_unref(job->writable);
-    g_free(job->mount_point);
+    g_array_unref(job->constant);
+    for (SfViewMount kind = 0; kind < SF_MOUNT_KINDS; kind++)
+        g_free(job->points[kind]);
     g_free(job);
 }
 
@@ -51,9 +53,11 @@ void sf_healer_add(SfRegistry *registry, SfEntry *entry)
         g_queue_init(&registry->healer->jobs);
     }
     job->container = sf_container_ref(entry->container);
-    job->mount_point = g_strdup(entry->mount_point);
+    for (SfViewMount kind = 0; kind < SF_MOUNT_KINDS; kind++)
+        job->points[kind] = g_strdup(entry->mounts[kind].point);
     job->paths = g_ptr_array_new();
     job->writable = g_array_new(FALSE, FALSE, sizeof(bool));
+    job->constant = g_array_new(FALSE, FALSE, sizeof(bool));
     for (unsigned i = 0; i < sf_view_file_count(entry->view); i++) {
         SfViewFileInfo info;
         sf_view_file_info(entry->view, i, &info);
@@ -61,6 +65,7 @@ void sf_healer_add(SfRegistry *registry, SfEntry *entry)
             continue;
         g_ptr_array_add(job->paths, (char *)info.path);
         g_array_append_val(job->writable, info.writable);
+        g_array_append_val(job->constant, info.constant);
     }
     g_mutex_lock(&registry->healer->lock);
     g_queue_push_tail(&registry->healer->jobs, job);
@@ -90,13 +95,15 @@ static void heal(const Job *job)
                   g_strerror(ns_fd < 0 ? -ns_fd : -root_fd), id);
         return;
     }
-    SfAttachSpec spec = {.view = job->mount_point,
+    SfAttachSpec spec = {.view = job->points[SF_MOUNT_VIEW],
+                         .constants = job->points[SF_MOUNT_CONSTANTS],
                          .source_ns_fd = -1,
                          .target_ns_fd = ns_fd,
                          .root_fd = root_fd,
                          .paths = (const char *const *)job->paths->pdata,
                          .path_count = job->paths->len,
-                         .writable = (const bool *)job->writable->data};
+                         .writable = (const bool *)job->writable->data,
+                         .constant = (const bool *)job->constant->data};
     if (sf_attach(&spec, ATTACH_MSEC, &report) < 0) {
         sf_attach_describe(&spec, &report, text, sizeof(text));
         g_warning("cannot attach the view again: %s, container=%s", text, id);

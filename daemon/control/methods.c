@@ -99,10 +99,12 @@ static void method_register(SfCall *call, const json_t *parameters)
         fail(call, &error);
         return;
     }
-    sf_call_reply(call, json_pack("{s:O, s:b, s:s, s:o}", "id", json_object_get(parameters, "id"),
-                                  "enabled", entry != NULL, "view", entry ? entry->mount_point : "",
-                                  "files",
-                                  entry ? sf_describe_files_to_bind(entry->view) : json_array()));
+    sf_call_reply(call,
+                  json_pack("{s:O, s:b, s:s, s:s*, s:o}", "id", json_object_get(parameters, "id"),
+                            "enabled", entry != NULL, "view",
+                            entry ? entry->mounts[SF_MOUNT_VIEW].point : "", "constants",
+                            entry ? entry->mounts[SF_MOUNT_CONSTANTS].point : NULL, "files",
+                            entry ? sf_describe_files_to_bind(entry->view) : json_array()));
 }
 
 static void method_unregister(SfCall *call, const json_t *parameters)
@@ -133,6 +135,15 @@ static void method_list(SfCall *call, const json_t *parameters)
     sf_reads_list(call, views, count);
 }
 
+static void inspect(SfCall *call, const SfEntry *entry)
+{
+    const char *points[SF_MOUNT_KINDS];
+
+    for (SfViewMount kind = 0; kind < SF_MOUNT_KINDS; kind++)
+        points[kind] = entry->mounts[kind].point;
+    sf_reads_inspect(call, entry->view, points);
+}
+
 static void method_inspect(SfCall *call, const json_t *parameters)
 {
     SfControlError error = {0};
@@ -141,7 +152,7 @@ static void method_inspect(SfCall *call, const json_t *parameters)
         name ? sf_registry_resolve(sf_control_registry(sf_call_control(call)), name, &error) : NULL;
 
     if (entry)
-        sf_reads_inspect(call, entry->view, entry->mount_point);
+        inspect(call, entry);
     else
         fail(call, &error);
 }

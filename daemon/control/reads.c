@@ -29,8 +29,8 @@ typedef struct Item {
 } Item;
 
 typedef struct Job {
-    SfCall *call;      /* NULL: answered */
-    char *mount_point; /* owned; of an inspected one; NULL: a line each */
+    SfCall *call;                 /* NULL: answered */
+    char *points[SF_MOUNT_KINDS]; /* owned; of an inspected one; NULL: a line each */
     unsigned count;
     unsigned left; /* items that are not done; protected by lock */
     unsigned seen_left, idle_ticks;
@@ -58,7 +58,8 @@ static void free_job(Job *job)
         json_decref(job->items[i].description);
         sf_view_unref(job->items[i].view);
     }
-    g_free(job->mount_point);
+    for (SfViewMount kind = 0; kind < SF_MOUNT_KINDS; kind++)
+        g_free(job->points[kind]);
     g_free(job);
 }
 
@@ -89,7 +90,7 @@ static void answer(Job *job)
     SfControlError error = {0};
 
     (void)g_queue_remove(&jobs, job);
-    json_t *reply = job->mount_point ? take_description(&job->items[0]) : take_lines(job);
+    json_t *reply = job->points[SF_MOUNT_VIEW] ? take_description(&job->items[0]) : take_lines(job);
     if (reply) {
         sf_call_reply(call, reply);
     } else {
@@ -127,8 +128,10 @@ static void run_reading(void *data, void *user_data)
 {
     for (Item *item; (item = next_item(data));) {
         Job *job = item->job;
-        json_t *description = job->mount_point ? sf_describe_container(item->view, job->mount_point)
-                                               : sf_describe_line(item->view);
+        json_t *description =
+            job->points[SF_MOUNT_VIEW]
+                ? sf_describe_container(item->view, (const char *const *)job->points)
+                : sf_describe_line(item->view);
         g_mutex_lock(&lock);
         item->description = description;
         item->done = true;
@@ -239,7 +242,7 @@ static void push_item(Item *item)
     g_queue_push_tail(&reading->items, item);
 }
 
-static void push_job(SfCall *call, SfView *const *views, unsigned count, const char *mount_point)
+static void push_job(SfCall *call, SfView *const *views, unsigned count, const char *const *points)
 {
     SfControlError error = {0};
 
@@ -254,7 +257,8 @@ static void push_job(SfCall *call, SfView *const *views, unsigned count, const c
     }
     Job *job = g_malloc0(sizeof(*job) + count * sizeof(job->items[0]));
     job->call = call;
-    job->mount_point = g_strdup(mount_point);
+    for (SfViewMount kind = 0; points && kind < SF_MOUNT_KINDS; kind++)
+        job->points[kind] = g_strdup(points[kind]);
     job->count = job->left = job->seen_left = count;
     g_queue_push_tail(&jobs, job);
     g_mutex_lock(&lock);
@@ -275,7 +279,7 @@ void sf_reads_list(SfCall *call, SfView *const *views, unsigned count)
     push_job(call, views, count, NULL);
 }
 
-void sf_reads_inspect(SfCall *call, SfView *view, const char *mount_point)
+void sf_reads_inspect(SfCall *call, SfView *view, const char *const points[SF_MOUNT_KINDS])
 {
-    push_job(call, &view, 1, mount_point);
+    push_job(call, &view, 1, points);
 }

@@ -21,4 +21,4 @@ void sf_reads_stop(void);
 /* Answers call, which is taken over, with a line of each view; views: borrowed. */
 void sf_reads_list(SfCall *call, SfView *const *views, unsigned count);
 /* Answers call, which is taken over, with everything of one. */
-void sf_reads_inspect(SfCall *call, SfView *view, const char *mount_point);
+void sf_reads_inspect(SfCall *call, SfView *view, const char *const points[SF_MOUNT_KINDS]);

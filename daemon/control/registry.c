@@ -21,50 +21,85 @@
 
 #define DEFAULT_MAX_CONTAINERS 5000
 
+static const struct {
+    const char *folder;
+    mode_t mode; /* the view is for an administrator's users to look at */
+    const char *fd_name;
+} kinds[SF_MOUNT_KINDS] = {
+    [SF_MOUNT_VIEW] = {"views", 0711, SF_FD_NAME_VIEW},
+    [SF_MOUNT_CONSTANTS] = {"constants", 0700, SF_FD_NAME_CONSTANTS},
+};
+
+static void remove_watches(SfEntry *entry)
+{
+    SfCgroupWatcher *watcher = entry->registry->watcher;
+
+    sf_cgroup_watch_remove(watcher, entry->watch);
+    for (unsigned i = 0; entry->limit_watches && i < entry->limit_watches->len; i++)
+        sf_cgroup_watch_remove(watcher, g_array_index(entry->limit_watches, unsigned, i));
+    g_clear_pointer(&entry->limit_watches, g_array_unref);
+}
+
+static void free_mounts(SfEntry *entry)
+{
+    for (SfViewMount kind = 0; kind < SF_MOUNT_KINDS; kind++)
+        g_free(entry->mounts[kind].point);
+}
+
+void sf_registry_unmount(SfEntry *entry, SfViewMount kind)
+{
+    const SfRegistry *registry = entry->registry;
+    const SfMountBackend *backend = &registry->options.backend;
+    const SfFdStore *store = &registry->options.store;
+    SfMounted *mounted = &entry->mounts[kind];
+
+    if (mounted->held && store->drop) {
+        g_autofree char *name = sf_registry_fd_name(sf_container_number(entry->container), kind);
+        store->drop(store->data, name);
+    }
+    mounted->held = false;
+    if (mounted->mount)
+        backend->unmount_view(backend->data, g_steal_pointer(&mounted->mount));
+    if (mounted->point && unlinkat(registry->folder_fds[kind], entry->id, AT_REMOVEDIR) < 0 &&
+        errno != ENOENT)
+        g_warning("cannot remove %s: %s, container=%s", mounted->point, g_strerror(errno),
+                  entry->id);
+}
+
 /* Undoes whatever of a registration has been done, in reverse; also the one end of a whole one. */
 void sf_registry_end_entry(SfEntry *entry)
 {
     SfRegistry *registry = entry->registry;
     const SfRegistryOptions *options = &registry->options;
-    const SfFdStore *store = &options->store;
 
     if (entry->pidfd_source)
         g_source_remove(entry->pidfd_source);
-    sf_cgroup_watch_remove(registry->watcher, entry->watch);
+    remove_watches(entry);
     /* The record first: without it, whatever else is left is cleared by the next daemon. */
     int r = sf_record_remove(registry->containers_fd, entry->id);
     if (r < 0)
         g_warning("cannot remove the record: %s, container=%s", g_strerror(-r), entry->id);
-    if (entry->held && store->drop) {
-        g_autofree char *name = sf_registry_fd_name(entry->container);
-        store->drop(store->data, name);
-    }
     if (entry->view)
         sf_view_end(entry->view);
-    if (entry->mount)
-        options->backend.unmount_view(options->backend.data, entry->mount);
-    if (entry->mount_point && unlinkat(registry->views_fd, entry->id, AT_REMOVEDIR) < 0 &&
-        errno != ENOENT)
-        g_warning("cannot remove %s: %s, container=%s", entry->mount_point, g_strerror(errno),
-                  entry->id);
+    for (SfViewMount kind = 0; kind < SF_MOUNT_KINDS; kind++)
+        sf_registry_unmount(entry, kind);
     if (options->load_sampler)
         sf_load_sampler_forget(options->load_sampler, entry->container);
     sf_container_drop_state(entry->container);
     sf_view_unref(entry->view);
     sf_container_unref(entry->container); /* last: it holds the ID */
-    g_free(entry->mount_point);
+    free_mounts(entry);
     g_free(entry);
 }
 
-char *sf_registry_fd_name(const SfContainer *container)
+char *sf_registry_fd_name(uint64_t container, SfViewMount kind)
 {
-    return g_strdup_printf(SF_FD_NAME_VIEW "%" G_GINT64_MODIFIER "x",
-                           sf_container_number(container));
+    return g_strdup_printf("%s%" G_GINT64_MODIFIER "x", kinds[kind].fd_name, container);
 }
 
-char *sf_registry_mount_point(const SfRegistry *registry, const char *id)
+char *sf_registry_mount_point(const SfRegistry *registry, SfViewMount kind, const char *id)
 {
-    return g_build_filename(registry->runtime_dir, "views", id, NULL);
+    return g_build_filename(registry->runtime_dir, kinds[kind].folder, id, NULL);
 }
 
 static void end_registered(SfEntry *entry, const char *reason)
@@ -80,6 +115,16 @@ static void on_cgroup_gone(void *data)
 
     entry->watch = 0;
     end_registered(entry, "its cgroup was removed");
+}
+
+static void on_limits_changed(void *data)
+{
+    const SfEntry *entry = data;
+    const SfMountBackend *backend = &entry->registry->options.backend;
+    void *mount = entry->mounts[SF_MOUNT_CONSTANTS].mount;
+
+    if (mount)
+        backend->recall(backend->data, mount);
 }
 
 static gboolean on_init_ended(int fd, GIOCondition condition, void *data)
@@ -124,7 +169,7 @@ static int take_lock(int directory_fd, int *ret_fd, pid_t *ret_other_pid)
     return 0;
 }
 
-int sf_registry_list(int directory_fd, GPtrArray **ret_names)
+int sf_registry_list(int directory_fd, GPtrArray **names)
 {
     int fd = openat(directory_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir = fd < 0 ? NULL : fdopendir(fd);
@@ -134,21 +179,18 @@ int sf_registry_list(int directory_fd, GPtrArray **ret_names)
         (void)sf_close(fd);
         return r;
     }
-    GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
+    if (!*names)
+        *names = g_ptr_array_new_with_free_func(g_free);
     for (;;) {
         errno = 0;
         const struct dirent *entry = readdir(dir);
         if (!entry)
             break;
         if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            g_ptr_array_add(names, g_strdup(entry->d_name));
+            g_ptr_array_add(*names, g_strdup(entry->d_name));
     }
     int r = -errno;
     (void)closedir(dir); /* was only read */
-    if (r < 0)
-        g_ptr_array_unref(names);
-    else
-        *ret_names = names;
     return r;
 }
 
@@ -178,13 +220,16 @@ static int read_boot_id(SfRegistry *registry)
 int sf_registry_new(const SfRegistryOptions *options, SfRegistry **ret_registry,
                     pid_t *ret_other_pid)
 {
+    static const SfCgroupEvents events = {on_cgroup_gone, on_limits_changed};
     SfRegistry *registry = g_new0(SfRegistry, 1);
 
     *ret_other_pid = 0;
     registry->options = *options;
     registry->runtime_dir = g_strdup(options->runtime_dir);
     registry->options.runtime_dir = registry->runtime_dir;
-    registry->lock_fd = registry->views_fd = registry->containers_fd = -1;
+    registry->lock_fd = registry->containers_fd = -1;
+    for (SfViewMount kind = 0; kind < SF_MOUNT_KINDS; kind++)
+        registry->folder_fds[kind] = -1;
     registry->max_containers = DEFAULT_MAX_CONTAINERS;
     registry->entries = g_hash_table_new(g_str_hash, g_str_equal);
     sf_policy_init(&registry->defaults);
@@ -193,12 +238,13 @@ int sf_registry_new(const SfRegistryOptions *options, SfRegistry **ret_registry,
     int r = directory_fd < 0 ? -errno : check_owner(directory_fd);
     if (r >= 0)
         r = take_lock(directory_fd, &registry->lock_fd, ret_other_pid);
-    if (r >= 0)
-        r = registry->views_fd = open_folder(directory_fd, "views", 0711);
+    for (SfViewMount kind = 0; kind < SF_MOUNT_KINDS && r >= 0; kind++)
+        r = registry->folder_fds[kind] =
+            open_folder(directory_fd, kinds[kind].folder, kinds[kind].mode);
     if (r >= 0)
         r = registry->containers_fd = open_folder(directory_fd, "containers", 0700);
     if (r >= 0)
-        r = sf_cgroup_watcher_new(on_cgroup_gone, &registry->watcher);
+        r = sf_cgroup_watcher_new(&events, &registry->watcher);
     if (r >= 0)
         r = read_boot_id(registry);
     if (r >= 0)
@@ -217,15 +263,26 @@ void sf_registry_leave_entry(SfEntry *entry)
 
     if (entry->pidfd_source)
         g_source_remove(entry->pidfd_source);
-    sf_cgroup_watch_remove(entry->registry->watcher, entry->watch);
-    if (entry->mount)
-        backend->leave_view(backend->data, entry->mount);
+    remove_watches(entry);
+    for (SfViewMount kind = 0; kind < SF_MOUNT_KINDS; kind++) {
+        if (entry->mounts[kind].mount)
+            backend->leave_view(backend->data, entry->mounts[kind].mount);
+    }
     if (entry->registry->options.load_sampler)
         sf_load_sampler_forget(entry->registry->options.load_sampler, entry->container);
     sf_view_unref(entry->view);
     sf_container_unref(entry->container); /* last: it holds the ID */
-    g_free(entry->mount_point);
+    free_mounts(entry);
     g_free(entry);
+}
+
+static bool is_held(const SfEntry *entry)
+{
+    bool held = true;
+
+    for (SfViewMount kind = 0; kind < SF_MOUNT_KINDS; kind++)
+        held = held && entry->mounts[kind].held;
+    return held;
 }
 
 void sf_registry_keep_views(SfRegistry *registry)
@@ -258,7 +315,7 @@ void sf_registry_free(SfRegistry *registry)
     sf_healer_free(registry->healer);
     sf_restore_free(registry->restore);
     for (unsigned i = 0; i < count; i++) {
-        if (!registry->leave && !(registry->keep_views && entries[i]->held)) {
+        if (!registry->leave && !(registry->keep_views && is_held(entries[i]))) {
             end_registered(entries[i], "the daemon stops");
             continue;
         }
@@ -268,7 +325,8 @@ void sf_registry_free(SfRegistry *registry)
     g_hash_table_unref(registry->entries);
     sf_cgroup_watcher_free(registry->watcher);
     (void)sf_close(registry->containers_fd);
-    (void)sf_close(registry->views_fd);
+    for (SfViewMount kind = 0; kind < SF_MOUNT_KINDS; kind++)
+        (void)sf_close(registry->folder_fds[kind]);
     (void)sf_close(registry->lock_fd);
     g_free(registry->runtime_dir);
     g_free(registry);
@@ -324,43 +382,78 @@ static int check_registration(SfRegistry *registry, const SfRegistration *regist
     return 0;
 }
 
-static int make_view(SfEntry *entry, SfControlError *error)
-{
-    SfRegistry *registry = entry->registry;
-    const SfMountBackend *backend = &registry->options.backend;
-
-    int r = sf_view_new(entry->container, &entry->view);
-    if (r < 0)
-        return sf_fail_errno(error, r, "cannot make the view");
-    if (mkdirat(registry->views_fd, entry->id, 0755) < 0)
-        return sf_fail_errno(error, -errno, "cannot make the directory views/%s", entry->id);
-    entry->mount_point = sf_registry_mount_point(registry, entry->id);
-    r = backend->mount_view(backend->data, entry->view, entry->mount_point, &entry->mount);
-    if (r < 0)
-        return sf_fail_errno(error, r, "cannot mount the view on %s", entry->mount_point);
-    sf_registry_hold(entry);
-    return 0;
-}
-
-void sf_registry_hold(SfEntry *entry)
+static void hold(SfEntry *entry, SfViewMount kind)
 {
     const SfRegistryOptions *options = &entry->registry->options;
-    g_autofree char *name = sf_registry_fd_name(entry->container);
+    g_autofree char *name = sf_registry_fd_name(sf_container_number(entry->container), kind);
+    SfMounted *mounted = &entry->mounts[kind];
 
     if (!options->store.hold)
         return;
     int r = options->store.hold(options->store.data, name,
-                                options->backend.mount_fd(options->backend.data, entry->mount));
-    entry->held = r >= 0;
+                                options->backend.mount_fd(options->backend.data, mounted->mount));
+    mounted->held = r >= 0;
     if (r < 0)
         g_warning("the view will not outlive this daemon: %s, container=%s", g_strerror(-r),
                   entry->id);
 }
 
-int sf_registry_watch_end(SfEntry *entry, SfControlError *error)
+int sf_registry_mount(SfEntry *entry, SfViewMount kind, bool again)
+{
+    SfRegistry *registry = entry->registry;
+    const SfMountBackend *backend = &registry->options.backend;
+    SfMounted *mounted = &entry->mounts[kind];
+
+    if (mkdirat(registry->folder_fds[kind], entry->id, 0755) < 0 && !(again && errno == EEXIST))
+        return -errno;
+    if (!mounted->point)
+        mounted->point = sf_registry_mount_point(registry, kind, entry->id);
+    int r = backend->mount_view(backend->data, entry->view, kind, mounted->point, &mounted->mount);
+    if (r >= 0)
+        hold(entry, kind);
+    return r;
+}
+
+static int make_view(SfEntry *entry, SfControlError *error)
+{
+    int r = sf_view_new(entry->container, &entry->view);
+    if (r < 0)
+        return sf_fail_errno(error, r, "cannot make the view");
+    for (SfViewMount kind = 0; kind < SF_MOUNT_KINDS; kind++) {
+        r = sf_registry_mount(entry, kind, false);
+        if (r < 0)
+            return sf_fail_errno(error, r, "cannot mount the view on %s/%s/%s",
+                                 entry->registry->runtime_dir, kinds[kind].folder, entry->id);
+    }
+    return 0;
+}
+
+/* Of the CPUs it has, from its cgroup up. What is not seen is asked for anew after
+ * SF_CONSTANT_MSEC. */
+static void watch_limits(SfEntry *entry)
+{
+    static const SfController controllers[] = {SF_CONTROLLER_CPU, SF_CONTROLLER_CPUSET};
+    const SfCgroup *before = NULL;
+    unsigned watch;
+
+    entry->limit_watches = g_array_new(FALSE, FALSE, sizeof(unsigned));
+    for (unsigned i = 0; i < G_N_ELEMENTS(controllers); i++) {
+        const SfCgroup *cgroup = sf_container_cgroup(entry->container, controllers[i]);
+        if (cgroup == before)
+            continue;
+        before = cgroup;
+        for (; cgroup && !sf_cgroup_is_top(cgroup); cgroup = sf_cgroup_parent(cgroup)) {
+            if (sf_cgroup_watch_limits(entry->registry->watcher, cgroup, entry, &watch) >= 0)
+                g_array_append_val(entry->limit_watches, watch);
+        }
+    }
+}
+
+int sf_registry_watch(SfEntry *entry, SfControlError *error)
 {
     SfCgroup *cgroup = sf_container_task_cgroup(entry->container);
 
+    watch_limits(entry);
     entry->pidfd_source =
         g_unix_fd_add(sf_container_pidfd(entry->container), G_IO_IN, on_init_ended, entry);
     if (!cgroup || sf_cgroup_is_top(cgroup))
@@ -376,7 +469,7 @@ int sf_registry_watch_end(SfEntry *entry, SfControlError *error)
 
 static int complete(SfEntry *entry, const SfRegistration *registration, SfControlError *error)
 {
-    if (make_view(entry, error) < 0 || sf_registry_watch_end(entry, error) < 0)
+    if (make_view(entry, error) < 0 || sf_registry_watch(entry, error) < 0)
         return -1;
     int r = sf_record_write(entry->registry->containers_fd, entry->registry->boot_id,
                             entry->container, registration->annotations);

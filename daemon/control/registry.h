@@ -7,6 +7,7 @@
  * container (a request, the end of its init, the removal of its cgroup) ends it once.
  */
 
+#include <glib.h>
 #include <stdbool.h>
 
 #include "daemon/container/load.h"
@@ -15,18 +16,21 @@
 
 /* Mounting, given by main.c: this layer may not see daemon/fuse. */
 typedef struct SfMountBackend {
-    int (*mount_view)(void *data, SfView *view, const char *mount_point, void **ret_mount);
+    int (*mount_view)(void *data, SfView *view, SfViewMount kind, const char *mount_point,
+                      void **ret_mount);
     void (*unmount_view)(void *data, void *mount);
     int (*unmount_stale)(void *data,
                          const char *mount_point); /* number of mounts, or negative errno */
     uint64_t (*requests)(void *data);
     unsigned (*workers)(void *data);
     /* Goes on with a view that is mounted already; fd is taken over. Negative errno. */
-    int (*resume_view)(void *data, SfView *view, const char *mount_point, int fd, void **ret_mount);
+    int (*resume_view)(void *data, SfView *view, SfViewMount kind, const char *mount_point, int fd,
+                       void **ret_mount);
     /* To be called once before the first of them; mount_point: a directory to use for it. */
     int (*prime)(void *data, const char *mount_point);
     int (*mount_fd)(void *data, void *mount);    /* borrowed */
     void (*leave_view)(void *data, void *mount); /* ends, and leaves it mounted */
+    void (*recall)(void *data, void *mount);     /* constants may have changed */
     void *data;
 } SfMountBackend;
 
@@ -39,21 +43,29 @@ typedef struct SfFdStore {
     void *data;
 } SfFdStore;
 #define SF_FD_NAME_CONTROL "control"
-#define SF_FD_NAME_VIEW "v"  /* and the container's number, in hexadecimal */
-#define SF_FD_NAME_EVENT "e" /* and the kept file's ID */
+#define SF_FD_NAME_VIEW "v"      /* and the container's number, in hexadecimal */
+#define SF_FD_NAME_CONSTANTS "k" /* likewise */
+#define SF_FD_NAME_EVENT "e"     /* and the kept file's ID */
 
 typedef struct SfRegistry SfRegistry;
+
+/* One mount of a view. */
+typedef struct SfMounted {
+    char *point; /* owned; absolute */
+    /* The registry's own. */
+    void *mount;
+    bool held; /* its connection is in the fd store */
+} SfMounted;
 
 typedef struct SfEntry {
     const char *id;         /* the container's */
     SfContainer *container; /* a reference */
     SfView *view;           /* a reference */
-    char *mount_point;      /* owned; absolute */
+    SfMounted mounts[SF_MOUNT_KINDS];
     /* The registry's own. */
-    void *mount;
     unsigned pidfd_source; /* GLib source; 0: none */
     unsigned watch;        /* of the cgroup's removal; 0: none */
-    bool held;             /* its connection is in the fd store */
+    GArray *limit_watches; /* unsigned, of the limits above it; NULL: none */
     SfRegistry *registry;
 } SfEntry;
 
@@ -94,7 +106,8 @@ void sf_registry_counts(const SfRegistry *registry, SfRegistryCounts *ret_counts
 void sf_registry_keep_views(SfRegistry *registry);
 /* All records stay when it is freed: this daemon fails, and another one will come. */
 void sf_registry_leave(SfRegistry *registry);
-char *sf_registry_fd_name(const SfContainer *container); /* in the fd store; the caller frees */
+/* In the fd store, by the number of a container; the caller frees. */
+char *sf_registry_fd_name(uint64_t container, SfViewMount kind);
 /* Ends every container. */
 void sf_registry_free(SfRegistry *registry);
 

@@ -12,11 +12,11 @@
 
 struct SfRegistry {
     SfRegistryOptions options;
-    char *runtime_dir;   /* owned; options.runtime_dir is this */
-    int lock_fd;         /* flock()ed as long as the daemon lives */
-    int views_fd;        /* views/ */
-    int containers_fd;   /* containers/ */
-    GHashTable *entries; /* id -> SfEntry, owned */
+    char *runtime_dir;              /* owned; options.runtime_dir is this */
+    int lock_fd;                    /* flock()ed as long as the daemon lives */
+    int folder_fds[SF_MOUNT_KINDS]; /* views/ and constants/ */
+    int containers_fd;              /* containers/ */
+    GHashTable *entries;            /* id -> SfEntry, owned */
     SfCgroupWatcher *watcher;
     char boot_id[40]; /* of the kernel; "" when it has none */
     SfPolicy defaults;
@@ -53,9 +53,12 @@ typedef struct SfRestore {
 #define SF_NOT_TAKEN_UP "container %s is there and could not be taken up yet"
 /* A container that could not be taken up yet. */
 typedef struct SfWaiting {
-    int fd;        /* its connection, taken from the store; -1: not yet */
-    char *fd_name; /* there; NULL while fd is -1 */
+    int fds[SF_MOUNT_KINDS]; /* its connections, taken from the store; -1: not yet */
+    uint64_t number;         /* the container's, while there is one of them */
 } SfWaiting;
+
+/* waiting.c: nobody holds that connection any more. */
+void sf_waiting_drop(const SfRestore *restore, SfWaiting *waiting, SfViewMount kind);
 
 /* restore.c: takes up the container of a record, or clears the record away. False: neither could be
  * done now, and it has been put in restore->waiting. */
@@ -79,18 +82,23 @@ void sf_waiting_move_requests(SfRestore *restore);
 bool sf_waiting_try(SfRestore *restore, const char *id);
 /* Ends one that waits, as an entry ends. */
 void sf_waiting_end(SfRestore *restore, const char *id);
-/* Watches for the end of a container; part of making an entry. -1 with *error. */
-int sf_registry_watch_end(SfEntry *entry, SfControlError *error) SF_WARN_UNUSED;
+/* Watches for the end of a container, and for changes of its limits; part of making an entry. -1
+ * with *error. */
+int sf_registry_watch(SfEntry *entry, SfControlError *error) SF_WARN_UNUSED;
 /* The mount point's path, made new. */
-char *sf_registry_mount_point(const SfRegistry *registry, const char *id);
-/* Has the connection of a mounted entry held by the fd store, if there is one. */
-void sf_registry_hold(SfEntry *entry);
+char *sf_registry_mount_point(const SfRegistry *registry, SfViewMount kind, const char *id);
+/* Mounts an entry's view there, and has the connection held. again: on a mount point that may be
+ * there. Negative errno. */
+int sf_registry_mount(SfEntry *entry, SfViewMount kind, bool again) SF_WARN_UNUSED;
+/* Undoes that, whatever of it there is. */
+void sf_registry_unmount(SfEntry *entry, SfViewMount kind);
 /* Undoes an entry, whatever of it there is. */
 void sf_registry_end_entry(SfEntry *entry);
 /* Lets go of an entry that is not in the table: mount, record and what is kept stay. */
 void sf_registry_leave_entry(SfEntry *entry);
-/* Names in a directory, "." and ".." left out; owned strings. Negative errno. */
-int sf_registry_list(int directory_fd, GPtrArray **ret_names) SF_WARN_UNUSED;
+/* Appends the names in a directory, "." and ".." left out, to *names (made where it is NULL); owned
+ * strings. Negative errno. */
+int sf_registry_list(int directory_fd, GPtrArray **names) SF_WARN_UNUSED;
 
 /* Attaches views anew in containers whose files lost theirs, one after the other in a thread that
  * ends when it is done. */

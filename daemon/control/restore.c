@@ -85,33 +85,23 @@ static void forget_kept(const SfRestore *restore, const SfEntry *entry, bool con
     (void)g_hash_table_remove(restore->kept, &number);
 }
 
-static void drop_connection(const SfRestore *restore, SfWaiting *waiting)
+/* The held connections, in waiting->fds, as far as the kernel still knows them: -1 where nobody
+ * holds one, or somebody has unmounted it. */
+static void take_connections(const SfRestore *restore, const SfContainer *container,
+                             SfWaiting *waiting)
 {
     const SfFdStore *store = &restore->registry->options.store;
 
-    if (waiting->fd >= 0)
-        store->drop(store->data, waiting->fd_name);
-    waiting->fd = sf_close(waiting->fd);
-    g_clear_pointer(&waiting->fd_name, g_free);
-}
-
-/* The held connection, in waiting->fd, if the kernel still knows it: -1 when nobody holds one, or
- * somebody has unmounted it. */
-static void take_connection(const SfRestore *restore, const SfContainer *container,
-                            SfWaiting *waiting)
-{
-    const SfFdStore *store = &restore->registry->options.store;
-    struct pollfd state = {0};
-
-    if (waiting->fd < 0 && store->take) {
-        waiting->fd_name = sf_registry_fd_name(container);
-        waiting->fd = store->take(store->data, waiting->fd_name);
-        if (waiting->fd < 0)
-            g_clear_pointer(&waiting->fd_name, g_free);
+    waiting->number = sf_container_number(container);
+    for (SfViewMount kind = 0; kind < SF_MOUNT_KINDS; kind++) {
+        if (waiting->fds[kind] < 0 && store->take) {
+            g_autofree char *name = sf_registry_fd_name(waiting->number, kind);
+            waiting->fds[kind] = store->take(store->data, name);
+        }
+        struct pollfd state = {.fd = waiting->fds[kind]};
+        if (state.fd >= 0 && poll(&state, 1, 0) >= 0 && (state.revents & (POLLERR | POLLNVAL)))
+            sf_waiting_drop(restore, waiting, kind);
     }
-    state.fd = waiting->fd;
-    if (waiting->fd >= 0 && poll(&state, 1, 0) >= 0 && (state.revents & (POLLERR | POLLNVAL)))
-        drop_connection(restore, waiting);
 }
 
 static int prime(SfRestore *restore)
@@ -128,25 +118,56 @@ static int prime(SfRestore *restore)
     return r;
 }
 
-/* On a duplicate: the backend takes it over also when it fails. */
+/* Mounts it where nobody can use what is mounted there. */
+static int mount_again(SfEntry *entry, SfViewMount kind)
+{
+    const SfMountBackend *backend = &entry->registry->options.backend;
+
+    int r = backend->unmount_stale(backend->data, entry->mounts[kind].point);
+    return r < 0 ? r : sf_registry_mount(entry, kind, true);
+}
+
+/* fds: duplicates, as the backend takes one over also when it fails; -1 for one that it has. */
+static int resume_mounts(SfEntry *entry, int fds[SF_MOUNT_KINDS])
+{
+    const SfMountBackend *backend = &entry->registry->options.backend;
+    int r = 0;
+
+    for (SfViewMount kind = 0; kind < SF_MOUNT_KINDS && r >= 0; kind++) {
+        SfMounted *mounted = &entry->mounts[kind];
+        if (fds[kind] < 0) { /* of a daemon that had no such mount */
+            r = mount_again(entry, kind);
+            continue;
+        }
+        r = backend->resume_view(backend->data, entry->view, kind, mounted->point,
+                                 sf_steal_fd(&fds[kind]), &mounted->mount);
+        mounted->held = r >= 0;
+    }
+    return r;
+}
+
 static int resume(SfRestore *restore, SfEntry *entry, SfWaiting *waiting)
 {
-    const SfMountBackend *backend = &restore->registry->options.backend;
-
+    int fds[SF_MOUNT_KINDS];
     int r = prime(restore);
-    if (r < 0)
-        return r;
-    int fd = fcntl(waiting->fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-    if (fd < 0)
-        return -errno;
-    adopt_kept(restore, entry, true);
-    r = backend->resume_view(backend->data, entry->view, entry->mount_point, fd, &entry->mount);
+
+    for (SfViewMount kind = 0; kind < SF_MOUNT_KINDS; kind++) {
+        bool take = r >= 0 && waiting->fds[kind] >= 0;
+        fds[kind] = take ? fcntl(waiting->fds[kind], F_DUPFD_CLOEXEC, STDERR_FILENO + 1) : -1;
+        if (take && fds[kind] < 0)
+            r = -errno;
+    }
+    if (r >= 0) {
+        adopt_kept(restore, entry, true);
+        r = resume_mounts(entry, fds);
+    }
+    for (SfViewMount kind = 0; kind < SF_MOUNT_KINDS; kind++)
+        (void)sf_close(fds[kind]);
     if (r < 0)
         return r;
     forget_kept(restore, entry, true);
-    waiting->fd = sf_close(waiting->fd);
-    g_clear_pointer(&waiting->fd_name, g_free);
-    entry->held = true;
+    for (SfViewMount kind = 0; kind < SF_MOUNT_KINDS; kind++)
+        waiting->fds[kind] = sf_close(waiting->fds[kind]);
     restore->registry->counts.resumed++;
     g_message("view resumed: %u files open, container=%s", sf_view_open_handles(entry->view),
               entry->id);
@@ -154,20 +175,22 @@ static int resume(SfRestore *restore, SfEntry *entry, SfWaiting *waiting)
 }
 
 /* Nobody held the connection: what is mounted there, and in the container, is dead. */
-static int make_anew(SfRestore *restore, SfEntry *entry)
+static int make_anew(SfRestore *restore, SfEntry *entry, SfWaiting *waiting)
 {
-    const SfMountBackend *backend = &restore->registry->options.backend;
+    int r = 0;
 
     adopt_kept(restore, entry, false);
-    int r = backend->unmount_stale(backend->data, entry->mount_point);
-    if (r >= 0 && mkdirat(restore->registry->views_fd, entry->id, 0755) < 0 && errno != EEXIST)
-        r = -errno;
-    if (r >= 0)
-        r = backend->mount_view(backend->data, entry->view, entry->mount_point, &entry->mount);
+    for (SfViewMount kind = 0; kind < SF_MOUNT_KINDS && r >= 0; kind++) {
+        sf_waiting_drop(restore, waiting, kind);
+        r = mount_again(entry, kind);
+    }
+    for (SfViewMount kind = 0; kind < SF_MOUNT_KINDS && r < 0; kind++) {
+        if (entry->mounts[kind].mount)
+            sf_registry_unmount(entry, kind);
+    }
     if (r < 0)
         return r;
     forget_kept(restore, entry, false);
-    sf_registry_hold(entry);
     sf_healer_add(restore->registry, entry);
     return 0;
 }
@@ -220,14 +243,16 @@ static int take_up(SfRestore *restore, const SfRecord *record, SfWaiting *waitin
     entry->registry = registry;
     entry->container = container;
     entry->id = sf_container_id(container);
-    entry->mount_point = sf_registry_mount_point(registry, entry->id);
+    for (SfViewMount kind = 0; kind < SF_MOUNT_KINDS; kind++)
+        entry->mounts[kind].point = sf_registry_mount_point(registry, kind, entry->id);
     r = sf_view_new(container, &entry->view);
-    if (r >= 0 && sf_registry_watch_end(entry, &error) < 0)
+    if (r >= 0 && sf_registry_watch(entry, &error) < 0)
         r = CGROUP_REMOVED;
     sf_control_error_clear(&error);
     if (r == TAKEN_UP) {
-        take_connection(restore, container, waiting);
-        r = waiting->fd >= 0 ? resume(restore, entry, waiting) : make_anew(restore, entry);
+        take_connections(restore, container, waiting);
+        r = waiting->fds[SF_MOUNT_VIEW] >= 0 ? resume(restore, entry, waiting)
+                                             : make_anew(restore, entry, waiting);
     }
     if (r != TAKEN_UP) {
         sf_registry_leave_entry(entry);
@@ -271,7 +296,7 @@ bool sf_restore_record(SfRestore *restore, const char *file)
 {
     g_autofree char *id = sf_record_id_of_file(file);
     SfWaiting *known = id ? g_hash_table_lookup(restore->waiting, id) : NULL;
-    SfWaiting first = {.fd = -1}, *waiting = known ? known : &first;
+    SfWaiting first = {.fds = {-1, -1}}, *waiting = known ? known : &first;
 
     int r = try_record(restore, id, waiting);
     if (r < 0) {
@@ -284,7 +309,8 @@ bool sf_restore_record(SfRestore *restore, const char *file)
         return false;
     }
     if (r != TAKEN_UP) {
-        drop_connection(restore, waiting);
+        for (SfViewMount kind = 0; kind < SF_MOUNT_KINDS; kind++)
+            sf_waiting_drop(restore, waiting, kind);
         clear_record(restore->registry, file, (Outcome)r);
     }
     if (known) {
@@ -294,31 +320,41 @@ bool sf_restore_record(SfRestore *restore, const char *file)
     return true;
 }
 
-void sf_restore_clear_view(SfRegistry *registry, const char *id)
+/* False: there is none. */
+static bool clear_mount(SfRegistry *registry, SfViewMount kind, const char *id)
 {
     const SfMountBackend *backend = &registry->options.backend;
-    g_autofree char *path = sf_registry_mount_point(registry, id);
+    g_autofree char *path = sf_registry_mount_point(registry, kind, id);
+
+    int r = backend->unmount_stale(backend->data, path);
+    if (r >= 0 && unlinkat(registry->folder_fds[kind], id, AT_REMOVEDIR) < 0)
+        r = -errno;
+    if (r < 0 && r != -ENOENT)
+        g_warning("cannot clear a former daemon's view %s: %s", path, g_strerror(-r));
+    return r >= 0;
+}
+
+void sf_restore_clear_view(SfRegistry *registry, const char *id)
+{
+    bool cleared = false;
 
     if (g_hash_table_contains(registry->entries, id) ||
         g_hash_table_contains(registry->restore->waiting, id))
         return;
-    int r = backend->unmount_stale(backend->data, path);
-    if (r >= 0 && unlinkat(registry->views_fd, id, AT_REMOVEDIR) < 0)
-        r = -errno;
-    if (r < 0 && r != -ENOENT)
-        g_warning("cannot clear a former daemon's view %s: %s", path, g_strerror(-r));
-    else
+    for (SfViewMount kind = 0; kind < SF_MOUNT_KINDS; kind++)
+        cleared |= clear_mount(registry, kind, id);
+    if (cleared)
         g_message("cleared a former daemon's view, container=%s", id);
 }
 
 int sf_registry_restore(SfRegistry *registry)
 {
     g_autoptr(GPtrArray) files = NULL;
-    g_autoptr(GPtrArray) views = NULL;
+    g_autoptr(GPtrArray) ids = NULL;
 
     int r = sf_registry_list(registry->containers_fd, &files);
-    if (r >= 0)
-        r = sf_registry_list(registry->views_fd, &views);
+    for (SfViewMount kind = 0; kind < SF_MOUNT_KINDS && r >= 0; kind++)
+        r = sf_registry_list(registry->folder_fds[kind], &ids);
     if (r < 0)
         return r;
     SfRestore *restore = registry->restore = sf_restore_new(registry);
@@ -328,8 +364,8 @@ int sf_registry_restore(SfRegistry *registry)
     for (unsigned i = 0; i < files->len; i++)
         (void)sf_restore_record(restore, files->pdata[i]); /* what waits is noted */
     sf_restore_release(restore);
-    for (unsigned i = 0; i < views->len; i++)
-        sf_restore_clear_view(registry, views->pdata[i]);
+    for (unsigned i = 0; i < ids->len; i++)
+        sf_restore_clear_view(registry, ids->pdata[i]);
     sf_waiting_move_requests(restore);
     return 0;
 }

@@ -25,9 +25,20 @@ static void free_waiting(void *data)
 {
     SfWaiting *waiting = data;
 
-    (void)sf_close(waiting->fd);
-    g_free(waiting->fd_name);
+    for (SfViewMount kind = 0; kind < SF_MOUNT_KINDS; kind++)
+        (void)sf_close(waiting->fds[kind]);
     g_free(waiting);
+}
+
+void sf_waiting_drop(const SfRestore *restore, SfWaiting *waiting, SfViewMount kind)
+{
+    const SfFdStore *store = &restore->registry->options.store;
+
+    if (waiting->fds[kind] < 0)
+        return;
+    g_autofree char *name = sf_registry_fd_name(waiting->number, kind);
+    store->drop(store->data, name);
+    waiting->fds[kind] = sf_close(waiting->fds[kind]);
 }
 
 SfRestore *sf_restore_new(SfRegistry *registry)
@@ -161,14 +172,13 @@ bool sf_waiting_try(SfRestore *restore, const char *id)
 void sf_waiting_end(SfRestore *restore, const char *id)
 {
     SfRegistry *registry = restore->registry;
-    const SfFdStore *store = &registry->options.store;
-    const SfWaiting *waiting = g_hash_table_lookup(restore->waiting, id);
+    SfWaiting *waiting = g_hash_table_lookup(restore->waiting, id);
     g_autofree char *file = g_strdup_printf("%s.json", id);
 
     if (unlinkat(registry->containers_fd, file, 0) < 0)
         g_warning("cannot remove containers/%s: %s", file, g_strerror(errno));
-    if (waiting->fd >= 0)
-        store->drop(store->data, waiting->fd_name);
+    for (SfViewMount kind = 0; kind < SF_MOUNT_KINDS; kind++)
+        sf_waiting_drop(restore, waiting, kind);
     (void)g_hash_table_remove(restore->waiting, id);
     sf_restore_clear_view(registry, id);
     drop_rest(restore);

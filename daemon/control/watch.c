@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Watching for the removal of cgroups through inotify on their parents. It acts on nothing itself.
+ * Watching cgroups through inotify on directories: for their removal on their parents', for writes
+ * to their limits on their own. It acts on nothing itself.
  */
 
 #include "daemon/control/watch.h"
@@ -12,36 +13,38 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-typedef struct Parent {
+/* A directory that is watched. */
+typedef struct Directory {
     int descriptor;     /* inotify's */
     GPtrArray *watches; /* Watch, not owned */
-} Parent;
+} Directory;
 
 typedef struct Watch {
     unsigned number;
-    char *path;       /* of the cgroup's directory; owned */
+    bool limits;      /* of the cgroup whose directory it is; else for the removal of one in it: */
+    char *path;       /* that one's directory; owned */
     const char *name; /* its last component */
     dev_t device;     /* the directory's identity: */
     ino_t inode;      /* another may come to stand at the path */
-    Parent *parent;
+    Directory *directory;
     void *data;
 } Watch;
 
 struct SfCgroupWatcher {
     int fd;
     unsigned source;
-    void (*gone)(void *data);
+    SfCgroupEvents events;
     unsigned last_number;
-    GHashTable *parents; /* descriptor -> Parent, owned */
-    GHashTable *watches; /* number -> Watch, owned */
+    GHashTable *directories; /* descriptor -> Directory, owned */
+    GHashTable *watches;     /* number -> Watch, owned */
 };
 
-static void free_parent(void *data)
+static void free_directory(void *data)
 {
-    Parent *parent = data;
+    Directory *directory = data;
 
-    g_ptr_array_unref(parent->watches);
-    g_free(parent);
+    g_ptr_array_unref(directory->watches);
+    g_free(directory);
 }
 
 static void free_watch(void *data)
@@ -65,24 +68,42 @@ static void report(SfCgroupWatcher *watcher, Watch *watch)
     void *data = watch->data;
 
     sf_cgroup_watch_remove(watcher, watch->number);
-    watcher->gone(data);
+    watcher->events.gone(data);
 }
 
 /* name: NULL for every name. */
 static void report_gone(SfCgroupWatcher *watcher, int descriptor, const char *name)
 {
-    Parent *parent = g_hash_table_lookup(watcher->parents, GINT_TO_POINTER(descriptor));
+    Directory *parent = g_hash_table_lookup(watcher->directories, GINT_TO_POINTER(descriptor));
 
     for (unsigned i = 0; parent && i < parent->watches->len;) {
         Watch *watch = parent->watches->pdata[i];
-        if ((name && strcmp(watch->name, name) != 0) || is_there(watch)) {
+        if (watch->limits || (name && strcmp(watch->name, name) != 0) || is_there(watch)) {
             i++;
             continue;
         }
         report(watcher, watch);
         /* That changed the list, and may have ended the parent's watch. */
-        parent = g_hash_table_lookup(watcher->parents, GINT_TO_POINTER(descriptor));
+        parent = g_hash_table_lookup(watcher->directories, GINT_TO_POINTER(descriptor));
         i = 0;
+    }
+}
+
+/* cpu.max, cpu.cfs_quota_us, cpuset.cpus, cpuset.cpus.partition and the like. */
+static bool limits_cpus(const char *file)
+{
+    return strcmp(file, "cpu.max") == 0 || g_str_has_prefix(file, "cpu.cfs_") ||
+           g_str_has_prefix(file, "cpuset.");
+}
+
+static void report_write(SfCgroupWatcher *watcher, int descriptor, const char *file)
+{
+    Directory *directory = g_hash_table_lookup(watcher->directories, GINT_TO_POINTER(descriptor));
+
+    for (unsigned i = 0; directory && limits_cpus(file) && i < directory->watches->len; i++) {
+        Watch *watch = directory->watches->pdata[i];
+        if (watch->limits)
+            watcher->events.changed(watch->data);
     }
 }
 
@@ -93,7 +114,9 @@ static void check_all(SfCgroupWatcher *watcher)
 
     for (GList *link = numbers; link; link = link->next) {
         Watch *watch = g_hash_table_lookup(watcher->watches, link->data);
-        if (watch && !is_there(watch))
+        if (watch && watch->limits)
+            watcher->events.changed(watch->data);
+        else if (watch && !is_there(watch))
             report(watcher, watch);
     }
 }
@@ -110,6 +133,8 @@ static gboolean on_events(int fd, GIOCondition condition, void *data)
             check_all(watcher);
         else if ((event->mask & IN_DELETE) && event->len > 0)
             report_gone(watcher, event->wd, event->name);
+        else if ((event->mask & IN_MODIFY) && event->len > 0)
+            report_write(watcher, event->wd, event->name);
         else if (event->mask & IN_IGNORED) /* the directory itself went, if it was not us */
             report_gone(watcher, event->wd, NULL);
         at += (ssize_t)(sizeof(*event) + event->len);
@@ -117,7 +142,7 @@ static gboolean on_events(int fd, GIOCondition condition, void *data)
     return G_SOURCE_CONTINUE;
 }
 
-int sf_cgroup_watcher_new(void (*gone)(void *data), SfCgroupWatcher **ret_watcher)
+int sf_cgroup_watcher_new(const SfCgroupEvents *events, SfCgroupWatcher **ret_watcher)
 {
     int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
     if (fd < 0)
@@ -125,8 +150,8 @@ int sf_cgroup_watcher_new(void (*gone)(void *data), SfCgroupWatcher **ret_watche
 
     SfCgroupWatcher *watcher = g_new0(SfCgroupWatcher, 1);
     watcher->fd = fd;
-    watcher->gone = gone;
-    watcher->parents = g_hash_table_new_full(NULL, NULL, NULL, free_parent);
+    watcher->events = *events;
+    watcher->directories = g_hash_table_new_full(NULL, NULL, NULL, free_directory);
     watcher->watches = g_hash_table_new_full(NULL, NULL, NULL, free_watch);
     watcher->source = g_unix_fd_add(fd, G_IO_IN, on_events, watcher);
     *ret_watcher = watcher;
@@ -139,59 +164,87 @@ void sf_cgroup_watcher_free(SfCgroupWatcher *watcher)
         return;
     g_source_remove(watcher->source);
     g_hash_table_unref(watcher->watches);
-    g_hash_table_unref(watcher->parents);
+    g_hash_table_unref(watcher->directories);
     (void)sf_close(watcher->fd);
     g_free(watcher);
 }
 
-/* inotify gives the same descriptor for the same directory, so parents are shared without looking
- * at paths. */
-static Parent *parent_of(SfCgroupWatcher *watcher, int descriptor)
+/* inotify gives the same descriptor for the same directory, so they are shared without looking at
+ * paths. events: added to what is watched there. Negative errno. */
+static int watch_directory(SfCgroupWatcher *watcher, const SfCgroup *cgroup, uint32_t events,
+                           Directory **ret_directory)
 {
-    Parent *parent = g_hash_table_lookup(watcher->parents, GINT_TO_POINTER(descriptor));
+    SF_CLEANUP_FREE char *path = sf_cgroup_host_path(cgroup);
+    if (!path)
+        return -ENOMEM;
+    int descriptor = inotify_add_watch(watcher->fd, path, events | IN_ONLYDIR | IN_MASK_ADD);
+    if (descriptor < 0)
+        return errno == ENOENT ? -ENODEV : -errno;
 
-    if (!parent) {
-        parent = g_new0(Parent, 1);
-        parent->descriptor = descriptor;
-        parent->watches = g_ptr_array_new();
-        g_hash_table_insert(watcher->parents, GINT_TO_POINTER(descriptor), parent);
+    Directory *directory = g_hash_table_lookup(watcher->directories, GINT_TO_POINTER(descriptor));
+    if (!directory) {
+        directory = g_new0(Directory, 1);
+        directory->descriptor = descriptor;
+        directory->watches = g_ptr_array_new();
+        g_hash_table_insert(watcher->directories, GINT_TO_POINTER(descriptor), directory);
     }
-    return parent;
+    *ret_directory = directory;
+    return 0;
+}
+
+static Watch *new_watch(SfCgroupWatcher *watcher, Directory *directory, void *data)
+{
+    Watch *watch = g_new0(Watch, 1);
+
+    watch->number = ++watcher->last_number;
+    watch->directory = directory;
+    watch->data = data;
+    g_ptr_array_add(directory->watches, watch);
+    g_hash_table_insert(watcher->watches, GUINT_TO_POINTER(watch->number), watch);
+    return watch;
 }
 
 int sf_cgroup_watch_add(SfCgroupWatcher *watcher, const SfCgroup *cgroup, void *data,
                         unsigned *ret_watch)
 {
-    SfCgroup *parent_cgroup = sf_cgroup_parent(cgroup);
-    if (!parent_cgroup)
+    const SfCgroup *parent = sf_cgroup_parent(cgroup);
+    if (!parent)
         return -ENOTSUP;
 
-    SF_CLEANUP_FREE char *parent_path = sf_cgroup_host_path(parent_cgroup);
-    SF_CLEANUP_FREE char *own_path = sf_cgroup_host_path(cgroup);
+    SF_CLEANUP_FREE char *path = sf_cgroup_host_path(cgroup);
+    Directory *directory = NULL;
     struct stat st;
-    if (!parent_path || !own_path)
+    if (!path)
         return -ENOMEM;
     if (fstat(sf_cgroup_dir_fd(cgroup), &st) < 0)
         return -errno;
-    int descriptor = inotify_add_watch(watcher->fd, parent_path, IN_DELETE | IN_ONLYDIR);
-    if (descriptor < 0)
-        return errno == ENOENT ? -ENODEV : -errno;
-
-    Watch *watch = g_new0(Watch, 1);
-    watch->number = ++watcher->last_number;
-    watch->path = g_strdup(own_path);
+    int r = watch_directory(watcher, parent, IN_DELETE, &directory);
+    if (r < 0)
+        return r;
+    Watch *watch = new_watch(watcher, directory, data);
+    watch->path = g_strdup(path);
     watch->name = strrchr(watch->path, '/') + 1;
     watch->device = st.st_dev;
     watch->inode = st.st_ino;
-    watch->parent = parent_of(watcher, descriptor);
-    watch->data = data;
-    g_ptr_array_add(watch->parent->watches, watch);
-    g_hash_table_insert(watcher->watches, GUINT_TO_POINTER(watch->number), watch);
     /* It may have gone before the watch stood. */
     if (!is_there(watch)) {
         sf_cgroup_watch_remove(watcher, watch->number);
         return -ENODEV;
     }
+    *ret_watch = watch->number;
+    return 0;
+}
+
+int sf_cgroup_watch_limits(SfCgroupWatcher *watcher, const SfCgroup *cgroup, void *data,
+                           unsigned *ret_watch)
+{
+    Directory *directory = NULL;
+
+    int r = watch_directory(watcher, cgroup, IN_MODIFY, &directory);
+    if (r < 0)
+        return r;
+    Watch *watch = new_watch(watcher, directory, data);
+    watch->limits = true;
     *ret_watch = watch->number;
     return 0;
 }
@@ -202,12 +255,12 @@ void sf_cgroup_watch_remove(SfCgroupWatcher *watcher, unsigned number)
     if (!watch)
         return;
 
-    Parent *parent = watch->parent;
-    g_ptr_array_remove_fast(parent->watches, watch);
-    if (parent->watches->len == 0) {
-        (void)inotify_rm_watch(watcher->fd,
-                               parent->descriptor); /* fails when the directory is gone, as well */
-        g_hash_table_remove(watcher->parents, GINT_TO_POINTER(parent->descriptor));
+    Directory *directory = watch->directory;
+    g_ptr_array_remove_fast(directory->watches, watch);
+    if (directory->watches->len == 0) {
+        /* fails when the directory is gone, as well */
+        (void)inotify_rm_watch(watcher->fd, directory->descriptor);
+        g_hash_table_remove(watcher->directories, GINT_TO_POINTER(directory->descriptor));
     }
     g_hash_table_remove(watcher->watches, GUINT_TO_POINTER(number));
 }

@@ -19,6 +19,8 @@
 #include <string.h>
 #include <sys/uio.h>
 
+#include "lib/base/scratch.h"
+
 /* Set in the number of a request that the kernel sends again (linux/fuse.h, since 6.9). */
 #define UNIQUE_RESEND (UINT64_C(1) << 63)
 
@@ -43,6 +45,7 @@ typedef struct Serving {
     int fd;
     uint64_t key;
     SfView *view;
+    SfViewMount kind;
     SfViewRequest request;
     uint64_t waiter; /* of a POLL */
     bool again;
@@ -91,18 +94,37 @@ static void op_init(void *data, struct fuse_conn_info *conn)
 static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
     struct fuse_entry_param entry = {0};
-    bool constant;
-    int r = sf_view_lookup(serving->view, parent, name, &entry.attr, &constant);
+    bool constant, fixed;
+    int r;
 
+    if (serving->kind == SF_MOUNT_CONSTANTS) {
+        r = sf_constant_lookup(serving->view, parent, name, &entry.attr, &constant, &fixed);
+    } else {
+        r = sf_view_lookup(serving->view, parent, name, &entry.attr, &constant);
+        fixed = constant;
+    }
     if (r < 0 && !(r == -ENOENT && constant)) {
         reply_error(req, r);
         return;
     }
     entry.ino = r < 0 ? 0 : entry.attr.st_ino; /* 0: the kernel remembers that there is none */
-    entry.entry_timeout = entry.attr_timeout = cache_sec(constant);
-    if (r >= 0 && sf_view_is_stale(serving->view, entry.ino))
+    entry.entry_timeout = cache_sec(constant);
+    entry.attr_timeout = cache_sec(fixed);
+    if (r >= 0 && serving->kind == SF_MOUNT_VIEW && sf_view_is_stale(serving->view, entry.ino))
         entry.attr_timeout = 0;
     (void)fuse_reply_entry(req, &entry);
+}
+
+static void getattr_of_constant(fuse_req_t req, fuse_ino_t inode, bool opened)
+{
+    struct stat st;
+    bool fixed;
+    int r = sf_constant_getattr(serving->view, inode, opened, fuse_req_ctx(req)->pid, &st, &fixed);
+
+    if (r < 0)
+        reply_error(req, r);
+    else
+        (void)fuse_reply_attr(req, &st, cache_sec(fixed));
 }
 
 static void op_getattr(fuse_req_t req, fuse_ino_t inode, struct fuse_file_info *fi)
@@ -110,6 +132,10 @@ static void op_getattr(fuse_req_t req, fuse_ino_t inode, struct fuse_file_info *
     struct stat st;
     bool constant;
 
+    if (serving->kind == SF_MOUNT_CONSTANTS) {
+        getattr_of_constant(req, inode, fi != NULL);
+        return;
+    }
     SfViewAsked asked = sf_view_ask(serving->view, inode, fuse_req_ctx(req)->pid, serving->request);
     if (asked == SF_ASKED_LATER)
         serving->served.shown = inode;
@@ -205,6 +231,10 @@ static void op_open(fuse_req_t req, fuse_ino_t inode, struct fuse_file_info *fi)
     struct stat before, after;
     bool constant, sized = sf_view_shares(serving->view);
 
+    if (serving->kind == SF_MOUNT_CONSTANTS) {
+        reply_error(req, -ENOSYS); /* it never asks again (fs/fuse/file.c, fuse_file_open) */
+        return;
+    }
     int r = sized ? 0 : sf_view_getattr(serving->view, inode, &before, &constant);
     if (r >= 0)
         r = open_file(inode, fi->flags, fuse_req_ctx(req)->pid, !serving->again, &opened);
@@ -224,9 +254,26 @@ static void op_open(fuse_req_t req, fuse_ino_t inode, struct fuse_file_info *fi)
     reply_open(req, fi, opened.handle);
 }
 
+/* The page cache fills itself. */
+static void read_constant(fuse_req_t req, fuse_ino_t inode, size_t size, off_t offset)
+{
+    SF_SCRATCH SfText *text = sf_scratch_take();
+    int r = sf_constant_read(serving->view, inode, text);
+    size_t from = MIN((size_t)offset, text->len);
+
+    if (r < 0)
+        reply_error(req, r);
+    else
+        (void)fuse_reply_buf(req, text->data + from, MIN(size, text->len - from));
+}
+
 static void op_read(fuse_req_t req, fuse_ino_t inode, size_t size, off_t offset,
                     struct fuse_file_info *fi)
 {
+    if (serving->kind == SF_MOUNT_CONSTANTS) {
+        read_constant(req, inode, size, offset);
+        return;
+    }
     /* read(2) comes with the reader's lock owner (fs/fuse/file.c, fuse_direct_io), the page cache
      * filling itself has none. */
     bool for_cache = fi->lock_owner == 0;
@@ -486,6 +533,7 @@ SfCodecServed sf_codec_serve(SfCodec *codec, const SfCodecPeer *peer, char *requ
                    .fd = peer->fd,
                    .key = peer->key,
                    .view = peer->view,
+                   .kind = peer->kind,
                    .again = again};
 
     /* The kernel never does that; without a header there is nobody to answer. */
@@ -538,10 +586,13 @@ void sf_codec_tell_event(int fd, uint64_t waiter)
     while (n < 0 && errno == EINTR); /* ENOENT: nobody waits any more */
 }
 
-int sf_codec_answer_init(SfCodec *codec, int fd, char *request, size_t len)
+int sf_codec_answer_init(SfCodec *codec, SfViewMount kind, int fd, char *request, size_t len)
 {
     const struct fuse_in_header *header = (const struct fuse_in_header *)request;
-    struct fuse_out_header *reply = (struct fuse_out_header *)codec->init_reply;
+    struct {
+        struct fuse_out_header header;
+        struct fuse_init_out init;
+    } reply;
 
     if (len < sizeof(*header) + sizeof(uint32_t) * 4 || header->opcode != FUSE_INIT)
         return -EPROTO;
@@ -549,8 +600,11 @@ int sf_codec_answer_init(SfCodec *codec, int fd, char *request, size_t len)
         Serving now = {.fd = fd, .keep_init = codec};
         return process(codec, &now, request, len);
     }
-    reply->unique = header->unique;
-    return write(fd, codec->init_reply, codec->init_reply_len) < 0 ? -errno : 0;
+    memcpy(&reply, codec->init_reply, sizeof(reply));
+    reply.header.unique = header->unique;
+    if (kind == SF_MOUNT_CONSTANTS)
+        reply.init.max_readahead = SF_FUSE_MAX_IO; /* else a request for each page */
+    return write(fd, &reply, codec->init_reply_len) < 0 ? -errno : 0;
 }
 
 bool sf_codec_is_ready(const SfCodec *codec)

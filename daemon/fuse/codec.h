@@ -39,6 +39,7 @@ typedef struct SfCodecPeer {
     int fd;
     uint64_t key; /* what the poller shall know it by */
     SfView *view; /* borrowed */
+    SfViewMount kind;
 } SfCodecPeer;
 
 /* What a request did to a file whose text is in the pages. */
@@ -59,8 +60,10 @@ bool sf_codec_shares(const SfCodec *codec);
 /* Tells the kernel that a file which somebody polls has an event. */
 void sf_codec_tell_event(int fd, uint64_t waiter);
 
-/* Answers a connection's INIT. The first goes through libfuse and its reply is kept; to every later
- * connection the same reply is written, since libfuse knows one INIT a session. -EPROTO when the
- * request is none; -errno of the write. Not thread-safe: the main thread mounts. */
-int sf_codec_answer_init(SfCodec *codec, int fd, char *request, size_t len) SF_WARN_UNUSED;
+/* Answers the INIT of a connection of that kind. The first goes through libfuse and its reply is
+ * kept; to every later connection the same reply is written, since libfuse knows one INIT a
+ * session. -EPROTO when the request is none; -errno of the write. Not thread-safe: the main thread
+ * mounts. */
+int sf_codec_answer_init(SfCodec *codec, SfViewMount kind, int fd, char *request,
+                         size_t len) SF_WARN_UNUSED;
 bool sf_codec_is_ready(const SfCodec *codec); /* an INIT was answered */

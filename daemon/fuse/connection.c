@@ -106,7 +106,7 @@ static int mount_fuse(int fd, const char *mount_point)
     return 0;
 }
 
-static int take_init(SfCodec *codec, int fd)
+static int take_init(SfCodec *codec, SfViewMount kind, int fd)
 {
     struct pollfd ready = {.fd = fd, .events = POLLIN};
     g_autofree char *request = g_malloc(SF_FUSE_BUFFER_BYTES);
@@ -117,11 +117,11 @@ static int take_init(SfCodec *codec, int fd)
     ssize_t n = read(fd, request, SF_FUSE_BUFFER_BYTES);
     if (n < 0)
         return -errno;
-    return sf_codec_answer_init(codec, fd, request, (size_t)n);
+    return sf_codec_answer_init(codec, kind, fd, request, (size_t)n);
 }
 
-static int slot_fill(SfConnectionTable *table, int fd, SfView *view, const char *mount_point,
-                     SfConnection **ret_connection)
+static int slot_fill(SfConnectionTable *table, int fd, SfView *view, SfViewMount kind,
+                     const char *mount_point, SfConnection **ret_connection)
 {
     SF_CLEANUP_FD int guard = fd;
     SfConnection *slot = slot_take(table);
@@ -130,6 +130,7 @@ static int slot_fill(SfConnectionTable *table, int fd, SfView *view, const char 
         return -ENOSPC;
     slot->fd = sf_steal_fd(&guard);
     slot->view = sf_view_ref(view);
+    slot->kind = kind;
     slot->mount_point = g_strdup(mount_point);
     atomic_store(&slot->lane, 0);
     atomic_store(&slot->look_every, 1);
@@ -140,7 +141,7 @@ static int slot_fill(SfConnectionTable *table, int fd, SfView *view, const char 
 }
 
 /* A mounted connection that has negotiated. */
-static int open_mount(SfCodec *codec, const char *mount_point)
+static int open_mount(SfCodec *codec, SfViewMount kind, const char *mount_point)
 {
     SF_CLEANUP_FD int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
@@ -149,7 +150,7 @@ static int open_mount(SfCodec *codec, const char *mount_point)
     int r = mount_fuse(fd, mount_point);
     if (r < 0)
         return r;
-    r = take_init(codec, fd);
+    r = take_init(codec, kind, fd);
     if (r < 0) {
         (void)umount2(mount_point, MNT_DETACH | UMOUNT_NOFOLLOW); /* nothing else can be done */
         return r;
@@ -157,29 +158,29 @@ static int open_mount(SfCodec *codec, const char *mount_point)
     return sf_steal_fd(&fd);
 }
 
-int sf_connection_open(SfConnectionTable *table, SfCodec *codec, SfView *view,
+int sf_connection_open(SfConnectionTable *table, SfCodec *codec, SfView *view, SfViewMount kind,
                        const char *mount_point, SfConnection **ret_connection)
 {
-    int fd = open_mount(codec, mount_point);
+    int fd = open_mount(codec, kind, mount_point);
     if (fd < 0)
         return fd;
-    int r = slot_fill(table, fd, view, mount_point, ret_connection);
+    int r = slot_fill(table, fd, view, kind, mount_point, ret_connection);
     if (r < 0)
         (void)umount2(mount_point, MNT_DETACH | UMOUNT_NOFOLLOW); /* nothing else can be done */
     return r;
 }
 
-int sf_connection_adopt(SfConnectionTable *table, int fd, SfView *view, const char *mount_point,
-                        SfConnection **ret_connection)
+int sf_connection_adopt(SfConnectionTable *table, int fd, SfView *view, SfViewMount kind,
+                        const char *mount_point, SfConnection **ret_connection)
 {
-    return slot_fill(table, fd, view, mount_point, ret_connection);
+    return slot_fill(table, fd, view, kind, mount_point, ret_connection);
 }
 
 int sf_connection_prime(SfCodec *codec, const char *mount_point)
 {
     if (sf_codec_is_ready(codec))
         return 0;
-    int fd = open_mount(codec, mount_point);
+    int fd = open_mount(codec, SF_MOUNT_VIEW, mount_point);
     if (fd < 0)
         return fd;
     int r = umount2(mount_point, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 ? -errno : 0;

@@ -12,14 +12,15 @@
 
 #include "daemon/fuse/codec.h"
 
-/* Containers at once. */
-#define SF_CONNECTION_MAX 16384
+/* At once: SF_MOUNT_KINDS a container. */
+#define SF_CONNECTION_MAX 32768
 
 struct SfConnection {
     _Atomic uint64_t state; /* generation << 32 | CLOSING | references */
     uint32_t index;         /* constant */
     int fd;                 /* /dev/fuse; owned; valid while there are references */
     SfView *view;           /* owned reference; the same */
+    SfViewMount kind;       /* the same */
     char *mount_point;      /* owned; main thread only */
     /* Where its readers are, requests between two looks for them, and until the next one: touched
      * by who serves it only. Handed from one to the next by epoll, so each is read and written as
@@ -36,12 +37,12 @@ void sf_connection_table_free(SfConnectionTable *table);
 
 /* Opens /dev/fuse, mounts it on mount_point, answers INIT. The caller holds the first reference.
  * Main thread. -ENOSPC: no slot is free. Nothing is left mounted on error. */
-int sf_connection_open(SfConnectionTable *table, SfCodec *codec, SfView *view,
+int sf_connection_open(SfConnectionTable *table, SfCodec *codec, SfView *view, SfViewMount kind,
                        const char *mount_point, SfConnection **ret_connection) SF_WARN_UNUSED;
 /* The same for a connection that is mounted already and was served by another process: fd is taken
  * over, also on error. */
-int sf_connection_adopt(SfConnectionTable *table, int fd, SfView *view, const char *mount_point,
-                        SfConnection **ret_connection) SF_WARN_UNUSED;
+int sf_connection_adopt(SfConnectionTable *table, int fd, SfView *view, SfViewMount kind,
+                        const char *mount_point, SfConnection **ret_connection) SF_WARN_UNUSED;
 /* Has libfuse negotiate, by a mount on mount_point that is gone again at once: without it, no
  * request of an adopted connection can be decoded. Nothing happens where an INIT was answered. */
 int sf_connection_prime(SfCodec *codec, const char *mount_point) SF_WARN_UNUSED;

@@ -25,12 +25,15 @@
 
 #define WORKERS_MIN 8
 #define WORKERS_MAX 64
-/* Threads of a lane: one that hangs in the kernel leaves another. */
-#define LANE_WORKERS 2
+/* Threads of a lane: a container whose cgroups hang in the kernel takes one for each of its two
+ * connections, and leaves others. */
+#define LANE_WORKERS 4
 /* Requests of one connection before others in the lane have their turn. */
 #define TURN 16
 /* Readers stay where they are for some time; to look costs a read of procfs. */
 #define LOOK_MOST 256
+/* Above the bits of a container's number. */
+#define OWNER_KIND_SHIFT 56
 #define STOP_KEY UINT64_MAX
 #define STUCK_NSEC (UINT64_C(10) * 1000000000)
 /* Requests but WRITE are shorter: a name of 255 bytes and the headers. */
@@ -100,14 +103,18 @@ bool sf_server_is_stuck(const SfServer *server)
     return server->worker_count > 0;
 }
 
+/* Whose request it is, in the keep: container and kind. */
 static uint64_t owner_of(const SfConnection *connection)
 {
-    return sf_container_number(sf_view_container(connection->view));
+    uint64_t number = sf_container_number(sf_view_container(connection->view));
+
+    return number | (uint64_t)connection->kind << OWNER_KIND_SHIFT;
 }
 
 static SfCodecPeer peer_of(const SfConnection *connection)
 {
-    return (SfCodecPeer){connection->fd, sf_connection_key(connection), connection->view};
+    return (SfCodecPeer){connection->fd, sf_connection_key(connection), connection->view,
+                         connection->kind};
 }
 
 static void expire(SfServer *server, uint64_t key, uint64_t inode);
@@ -415,15 +422,15 @@ void sf_server_free(SfServer *server)
     g_free(server);
 }
 
-/* Into the epoll set; on error the connection is closed. */
-static int begin(SfServer *server, SfConnection *connection)
+/* Into the epoll set; on error the connection is given up by `end`. */
+static int begin(SfServer *server, SfConnection *connection, void (*end)(SfConnection *connection))
 {
     struct epoll_event event = {.events = EPOLLIN | EPOLLONESHOT,
                                 .data.u64 = sf_connection_key(connection)};
 
     if (epoll_ctl(server->epoll_fds[0], EPOLL_CTL_ADD, connection->fd, &event) < 0) {
         int r = -errno;
-        sf_connection_close(connection);
+        end(connection);
         release(server, connection);
         return r;
     }
@@ -431,16 +438,17 @@ static int begin(SfServer *server, SfConnection *connection)
     return 0;
 }
 
-int sf_server_mount(SfServer *server, SfView *view, const char *mount_point,
+int sf_server_mount(SfServer *server, SfView *view, SfViewMount kind, const char *mount_point,
                     SfConnection **ret_connection)
 {
     SfConnection *connection;
-    int r = sf_connection_open(server->connections, server->codec, view, mount_point, &connection);
+    int r = sf_connection_open(server->connections, server->codec, view, kind, mount_point,
+                               &connection);
 
-    if (r >= 0 && sf_codec_shares(server->codec))
+    if (r >= 0 && kind == SF_MOUNT_VIEW && sf_codec_shares(server->codec))
         sf_view_share(view);
     if (r >= 0)
-        r = begin(server, connection);
+        r = begin(server, connection, sf_connection_close);
     if (r >= 0)
         *ret_connection = connection;
     return r;
@@ -488,18 +496,19 @@ static void serve_journal(SfServer *server, const SfConnection *connection)
     }
 }
 
-int sf_server_resume(SfServer *server, SfView *view, const char *mount_point, int fd,
-                     SfConnection **ret_connection)
+int sf_server_resume(SfServer *server, SfView *view, SfViewMount kind, const char *mount_point,
+                     int fd, SfConnection **ret_connection)
 {
     SfConnection *connection;
-    int r = sf_connection_adopt(server->connections, fd, view, mount_point, &connection);
+    int r = sf_connection_adopt(server->connections, fd, view, kind, mount_point, &connection);
 
     if (r < 0)
         return r;
     Resumed resumed = {server, connection};
     serve_journal(server, connection);
-    sf_view_each_handle(view, watch_again, &resumed);
-    r = begin(server, connection);
+    if (kind == SF_MOUNT_VIEW)
+        sf_view_each_handle(view, watch_again, &resumed);
+    r = begin(server, connection, sf_connection_leave); /* somebody holds it: to be tried again */
     if (r >= 0)
         *ret_connection = connection;
     return r;
@@ -508,6 +517,25 @@ int sf_server_resume(SfServer *server, SfView *view, const char *mount_point, in
 int sf_server_go(SfServer *server)
 {
     return start_workers(server);
+}
+
+typedef struct Recall {
+    SfServer *server;
+    SfCodecPeer peer;
+} Recall;
+
+static void recall_inode(uint64_t inode, void *data)
+{
+    const Recall *recall = data;
+
+    sf_codec_forget_attributes(recall->server->codec, &recall->peer, inode);
+}
+
+void sf_server_recall(SfServer *server, SfConnection *connection)
+{
+    Recall recall = {server, peer_of(connection)};
+
+    sf_constants_each_told(connection->view, recall_inode, &recall);
 }
 
 int sf_server_connection_fd(const SfConnection *connection)

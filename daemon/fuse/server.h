@@ -32,12 +32,12 @@ void sf_server_free(SfServer *server);
 
 /* Mounts the view on a directory and serves it from now on. Takes a reference to the view. Main
  * thread only. Negative errno; nothing is left mounted on error. */
-int sf_server_mount(SfServer *server, SfView *view, const char *mount_point,
+int sf_server_mount(SfServer *server, SfView *view, SfViewMount kind, const char *mount_point,
                     SfConnection **ret_connection) SF_WARN_UNUSED;
 /* Goes on with a connection that another process served, while paused. fd is taken over, also on
  * error. What is kept of the view's open files must have been taken up. */
-int sf_server_resume(SfServer *server, SfView *view, const char *mount_point, int fd,
-                     SfConnection **ret_connection) SF_WARN_UNUSED;
+int sf_server_resume(SfServer *server, SfView *view, SfViewMount kind, const char *mount_point,
+                     int fd, SfConnection **ret_connection) SF_WARN_UNUSED;
 /* Must come before the first resume: mounts on that directory for a moment. */
 int sf_server_prime(SfServer *server, const char *mount_point) SF_WARN_UNUSED;
 /* The connection's /dev/fuse, borrowed: whoever holds a duplicate keeps the view mounted and its
@@ -49,6 +49,10 @@ void sf_server_leave(SfServer *server, SfConnection *connection);
 /* Lazily unmounts and ends the connection; requests being answered are finished first by their
  * worker. The pointer is dead afterwards. */
 void sf_server_unmount(SfServer *server, SfConnection *connection);
+
+/* What a connection for constants has told of files may be another by now: it is asked for again.
+ * Waits for nobody. */
+void sf_server_recall(SfServer *server, SfConnection *connection);
 
 /* Takes away what a daemon that died left mounted there. The number of mounts removed, 0 included,
  * or negative errno. */

@@ -101,5 +101,6 @@ static int render(SfContainer *container, SfText *text)
 
 const SfProviderOps sf_provider_proc_cpuinfo_ops = {
     .source = "host's text, cpuset and cpu cgroups",
+    .constant = true,
     .render = render,
 };

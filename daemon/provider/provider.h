@@ -29,6 +29,9 @@ typedef enum SfEntryShown {
 typedef struct SfProviderOps {
     /* Where the numbers come from, for people (sysfs-ctl inspect): "memory cgroup". */
     const char *source;
+    /* It changes with limits, hotplug and the hardware alone: then it is read without being opened,
+     * and a change is seen SF_CONSTANT_MSEC (daemon/view/view.h) later at most. */
+    bool constant;
     /* Appends the whole text to *text (empty, error unset). 0 or negative errno, which the reader's
      * open(2) then gets. Thread-safe. */
     int (*render)(SfContainer *container, SfText *text);
@@ -50,6 +53,9 @@ typedef struct SfProviderOps {
     /* Appends what the container reads where the host's file says host. Only files that everybody
      * on the host may read are asked for. Errors as render's. */
     int (*mask)(SfContainer *container, const char *path, SfSlice host, SfText *text);
+    /* Whether a file below it says the same as long as the machine runs, or stays away; NULL: none
+     * does. */
+    bool (*fixed)(const char *path);
 } SfProviderOps;
 
 /* The table, in the order of providers.def. */

@@ -88,8 +88,18 @@ static int mask(SfContainer *container, const char *path, SfSlice host, SfText *
     return r < 0 ? r : function(text, host, &visible);
 }
 
+/* What a CPU and its caches are; who shares them is not. */
+static bool fixed(const char *path)
+{
+    if (strcmp(path, "possible") == 0 || strcmp(path, "kernel_max") == 0)
+        return true;
+    return (strstr(path, "/topology/") || strstr(path, "/cache/")) && !mask_of(path);
+}
+
 const SfProviderOps sf_provider_sys_cpu_ops = {
     .source = "host, masked to the visible CPUs",
+    .constant = true,
     .shows = shows,
     .mask = mask,
+    .fixed = fixed,
 };

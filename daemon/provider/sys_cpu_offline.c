@@ -23,5 +23,6 @@ static int render(SfContainer *container, SfText *text)
 
 const SfProviderOps sf_provider_sys_cpu_offline_ops = {
     .source = "cpuset and cpu cgroups, host's possible CPUs",
+    .constant = true,
     .render = render,
 };

@@ -19,5 +19,6 @@ static int render(SfContainer *container, SfText *text)
 
 const SfProviderOps sf_provider_sys_cpu_online_ops = {
     .source = "cpuset and cpu cgroups",
+    .constant = true,
     .render = render,
 };

@@ -20,5 +20,6 @@ static int render(SfContainer *container, SfText *text)
 
 const SfProviderOps sf_provider_sys_cpu_present_ops = {
     .source = "cpuset and cpu cgroups",
+    .constant = true,
     .render = render,
 };

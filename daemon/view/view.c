@@ -107,6 +107,7 @@ SfView *sf_view_unref(SfView *view)
     sf_view_free_handles(view);
     for (unsigned i = 0; i < view->node_count; i++)
         g_free(view->nodes[i].stats);
+    sf_constants_free(atomic_load(&view->constants));
     (void)pthread_mutex_destroy(&view->lock);
     sf_container_unref(view->container);
     g_free(view);
@@ -271,6 +272,7 @@ static void fill_file_info(SfView *view, unsigned node, SfViewFileInfo *ret_info
                                  .mode = view->nodes[node].mode & 0777,
                                  .directory = view->nodes[node].host_directory,
                                  .writable = provider->ops->open_events != NULL,
+                                 .constant = provider->ops->constant,
                                  .covered = is_covered(view, node)};
     if (!stats)
         return;

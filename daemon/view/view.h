@@ -50,6 +50,29 @@ int sf_view_getattr(SfView *view, uint64_t inode, struct stat *ret_stat,
 /* The text of a symbolic link, NUL-terminated. -EINVAL where there is none, -ENAMETOOLONG. */
 int sf_view_read_link(SfView *view, uint64_t inode, char *buffer, size_t size) SF_WARN_UNUSED;
 
+/* How a view is mounted. Both mounts have all of its files. */
+typedef enum SfViewMount {
+    SF_MOUNT_VIEW,      /* files are opened, and each open has its text */
+    SF_MOUNT_CONSTANTS, /* files are read without being opened: for those that hardly ever change */
+    SF_MOUNT_KINDS,
+} SfViewMount;
+
+/* ---- the same for SF_MOUNT_CONSTANTS; constants.c has the rules ---- */
+/* How long attributes hold there, of which the kernel asks for those of a file when it opens it;
+ * but for those that are fixed. */
+#define SF_CONSTANT_MSEC 100
+/* *ret_constant: of the name; *ret_fixed: of the attributes. */
+int sf_constant_lookup(SfView *view, uint64_t parent, const char *name, struct stat *ret_stat,
+                       bool *ret_constant, bool *ret_fixed) SF_WARN_UNUSED;
+/* opened: by a file that is open, for reading on most often; tid: who asks. */
+int sf_constant_getattr(SfView *view, uint64_t inode, bool opened, pid_t tid, struct stat *ret_stat,
+                        bool *ret_fixed) SF_WARN_UNUSED;
+/* Calls each() for the files whose attributes were told last: all of SF_CONSTANT_MSEC, but where
+ * there are many. */
+void sf_constants_each_told(SfView *view, void (*each)(uint64_t inode, void *data), void *data);
+/* Appends the text whose attributes were told last. -EISDIR, or what the provider says. */
+int sf_constant_read(SfView *view, uint64_t inode, SfText *text) SF_WARN_UNUSED;
+
 /* An open file: a text of one moment; an open directory: its entries of one moment. What it holds
  * is kept (lib/base/keep.h): another process can go on with it. */
 typedef struct SfViewHandle SfViewHandle;
@@ -181,6 +204,7 @@ typedef struct SfViewFileInfo {
     unsigned mode;
     bool directory; /* opens and latency are those of all files below it */
     bool writable;  /* takes writes, by its mode */
+    bool constant;  /* to be bound from SF_MOUNT_CONSTANTS */
     bool covered;   /* below a directory of the view that is bound as a whole */
     uint64_t opens;
     uint64_t errors;

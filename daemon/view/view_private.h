@@ -45,6 +45,11 @@ typedef struct Pages {
     uint64_t made_nsec; /* monotonic */
 } Pages;
 
+/* See constants.c. */
+typedef struct SfConstants SfConstants;
+SfConstants *sf_constants_new(void);
+void sf_constants_free(SfConstants *constants);
+
 typedef struct Node {
     bool present;
     bool host_directory; /* a provider answers for it: what is below is the host's, masked */
@@ -61,10 +66,11 @@ struct SfView {
     pthread_mutex_t lock;   /* protects the open files: the next four; held for list work only */
     GQueue open_files; /* SfViewHandle.link: a connection may end before its files are released */
     uint64_t handle_bytes;
-    bool ended;           /* see sf_view_end(); protected by lock */
-    uint64_t sharing_id;  /* of the keep's entry that says that files share pages; 0: they do not */
-    bool resumed;         /* another process has served the kernel before */
-    unsigned event_count; /* open files that can be written to; protected by lock */
+    bool ended;          /* see sf_view_end(); protected by lock */
+    uint64_t sharing_id; /* of the keep's entry that says that files share pages; 0: they do not */
+    bool resumed;        /* another process has served the kernel before */
+    SfConstants *_Atomic constants; /* owned; NULL: none was read yet */
+    unsigned event_count;           /* open files that can be written to; protected by lock */
     unsigned node_count;
     Node nodes[]; /* by index in the shared tree */
 };

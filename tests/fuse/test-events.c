@@ -111,7 +111,7 @@ static int setup(void **state)
     SfContainerSpec spec = {.id = "events", .init_pid = f->init, .pidfd = -1, .policy = &policy};
     assert_int_equal(sf_container_new(f->host, f->cgroups, &spec, &f->container), 0);
     assert_int_equal(sf_view_new(f->container, &f->view), 0);
-    assert_int_equal(sf_server_mount(f->server, f->view, f->top, &f->connection), 0);
+    assert_int_equal(sf_server_mount(f->server, f->view, SF_MOUNT_VIEW, f->top, &f->connection), 0);
     *state = f;
     return 0;
 }

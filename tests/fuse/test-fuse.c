@@ -100,7 +100,7 @@ static char *mount_view(Fixture *f, const char *name, SfConnection **ret_connect
     char *path = g_strdup_printf("%s/%s", f->top, name);
 
     assert_int_equal(mkdir(path, 0755), 0);
-    assert_int_equal(sf_server_mount(f->server, f->view, path, ret_connection), 0);
+    assert_int_equal(sf_server_mount(f->server, f->view, SF_MOUNT_VIEW, path, ret_connection), 0);
     return path;
 }
 
@@ -390,7 +390,7 @@ static void test_readers_and_mounts_side_by_side(void **state)
         g_autofree char *path = g_strdup_printf("%s/other", f->top);
         assert_int_equal(sf_view_new(f->container, &view), 0);
         assert_int_equal(mkdir(path, 0755), 0);
-        assert_int_equal(sf_server_mount(f->server, view, path, &other), 0);
+        assert_int_equal(sf_server_mount(f->server, view, SF_MOUNT_VIEW, path, &other), 0);
         g_autofree char *text = read_file(path, "proc/loadavg", 100);
         assert_non_null(text);
         sf_server_unmount(f->server, other);

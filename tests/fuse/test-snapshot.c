@@ -28,10 +28,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "daemon/fuse/server.h"
-#include "tests/golden/captured_root.h"
+#include "tests/fuse/captured-mount.h"
 
-#define INIT_PID 4242 /* as tests/golden/craft-scenarios has it */
 #define SECONDS 3
 #define TEXT_MAX 65536
 /* What a reader that comes back may miss, and what a busy machine may make of it. */
@@ -40,13 +38,7 @@
 static const char *scenarios;
 
 typedef struct Fixture {
-    char *root, *top;
-    SfHost *host;
-    SfCgroups *cgroups;
-    SfServer *server;
-    SfContainer *container;
-    SfView *view;
-    SfConnection *connection;
+    CapturedMount m;
     _Atomic bool stop;
     _Atomic unsigned wrong, texts;
     char first_wrong[512]; /* written by who made `wrong` 1 */
@@ -64,49 +56,12 @@ typedef struct Reader {
     unsigned seed;
 } Reader;
 
-/* The container started with the machine, whose own clock its age is counted by: the captured one
- * may be younger than this machine. */
-static void start_early(const char *root)
-{
-    g_autofree char *path = g_strdup_printf("%s/proc/%d/stat", root, INIT_PID);
-    g_autofree char *text = NULL;
-
-    assert_true(g_file_get_contents(path, &text, NULL, NULL));
-    g_auto(GStrv) fields = g_strsplit(text, " ", -1); /* the name has no space */
-    assert_true(g_strv_length(fields) > 21);
-    g_free(fields[21]);
-    fields[21] = g_strdup("1");
-    g_free(text);
-    text = g_strjoinv(" ", fields);
-    assert_true(g_file_set_contents(path, text, -1, NULL));
-}
-
 static int setup_scenario(void **state, const char *scenario, const char *policy_cpu)
 {
     Fixture *f = g_new0(Fixture, 1);
-    g_autofree char *captured = g_build_filename(scenarios, scenario, "root", NULL);
-    SF_CLEANUP_FD int pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
-    char message[128];
-    SfPolicy policy;
 
-    f->root = captured_root_new(captured, NULL);
-    assert_non_null(f->root);
-    start_early(f->root);
-    SfHostOptions options = {.root = f->root, .page_bytes = 4096, .ticks_per_sec = 100};
-    assert_int_equal(sf_host_open(&options, &f->host), 0);
-    assert_int_equal(sf_cgroups_open(f->host, &f->cgroups), 0);
-    sf_policy_init(&policy);
-    assert_int_equal(
-        sf_policy_apply(&policy, "io.sysfsd.cpu", policy_cpu, message, sizeof(message)), 0);
-    SfContainerSpec spec = {
-        .id = "snapshot", .init_pid = INIT_PID, .pidfd = pidfd, .policy = &policy};
-    assert_int_equal(sf_container_new(f->host, f->cgroups, &spec, &f->container), 0);
-    assert_int_equal(sf_view_new(f->container, &f->view), 0);
-    f->top = g_strdup("/tmp/sysfsd-snapshot-XXXXXX");
-    assert_non_null(mkdtemp(f->top));
-    assert_int_equal(sf_server_new(NULL, &f->server), 0);
-    assert_int_equal(sf_server_mount(f->server, f->view, f->top, &f->connection), 0);
-    assert_true(sf_view_shares(f->view));
+    captured_mount(&f->m, scenarios, scenario, policy_cpu, SF_MOUNT_VIEW);
+    assert_true(sf_view_shares(f->m.view));
     *state = f;
     return 0;
 }
@@ -125,17 +80,7 @@ static int teardown(void **state)
 {
     Fixture *f = *state;
 
-    assert_int_equal(sf_view_open_handles(f->view), 0);
-    sf_server_unmount(f->server, f->connection);
-    sf_server_free(f->server);
-    sf_view_end(f->view);
-    sf_view_unref(f->view);
-    sf_container_unref(f->container);
-    sf_cgroups_free(f->cgroups);
-    sf_host_free(f->host);
-    assert_int_equal(rmdir(f->top), 0);
-    captured_root_free(f->root);
-    g_free(f->top);
+    captured_unmount(&f->m);
     g_free(f);
     return 0;
 }
@@ -144,7 +89,7 @@ static int teardown(void **state)
  * captured one. */
 static char *show_thread(const Fixture *f)
 {
-    char *link = g_strdup_printf("%s/proc/%d", f->root, (int)gettid());
+    char *link = g_strdup_printf("%s/proc/%d", f->m.root, (int)gettid());
     g_autofree char *target = g_strdup_printf("/proc/%d", (int)gettid());
 
     if (symlink(target, link) < 0)
@@ -154,9 +99,7 @@ static char *show_thread(const Fixture *f)
 
 static int open_file(const Fixture *f, const char *name)
 {
-    g_autofree char *path = g_build_filename(f->top, name, NULL);
-
-    return open(path, O_RDONLY | O_CLOEXEC);
+    return captured_open(&f->m, name, O_RDONLY);
 }
 
 static uint64_t now_nsec(void)
@@ -293,7 +236,7 @@ static void drop_pages(Reader *reader)
 
 static void only_look(Reader *reader)
 {
-    g_autofree char *path = g_build_filename(reader->f->top, reader->name, NULL);
+    g_autofree char *path = g_build_filename(reader->f->m.top, reader->name, NULL);
     struct stat st;
 
     if (stat(path, &st) < 0)
@@ -305,7 +248,7 @@ static void only_look(Reader *reader)
 /* A process that is killed somewhere in its reading. */
 static void read_and_die(Reader *reader)
 {
-    g_autofree char *path = g_build_filename(reader->f->top, reader->name, NULL);
+    g_autofree char *path = g_build_filename(reader->f->m.top, reader->name, NULL);
     pid_t pid = fork();
 
     if (pid == 0) {
@@ -402,7 +345,7 @@ static void run_readers(Fixture *f, Reader *readers, unsigned count, void (*mean
     for (unsigned i = 0; i < count; i++)
         assert_int_equal(pthread_join(readers[i].thread, NULL), 0);
     /* A killed reader's file is closed by a request of its own. */
-    for (unsigned i = 0; i < 200 && sf_view_open_handles(f->view) > 0; i++)
+    for (unsigned i = 0; i < 200 && sf_view_open_handles(f->m.view) > 0; i++)
         g_usleep(10000);
     print_message("%u texts\n", atomic_load(&f->texts));
     if (atomic_load(&f->wrong) > 0)
@@ -419,7 +362,7 @@ static void toggle_swap(Fixture *f)
 {
     static const char *const limits[] = {"00000000000\n", "21474836480\n"};
     static unsigned turn;
-    g_autofree char *path = g_strdup_printf("%s/sys/fs/cgroup/a/web/memory.swap.max", f->root);
+    g_autofree char *path = g_strdup_printf("%s/sys/fs/cgroup/a/web/memory.swap.max", f->m.root);
     int fd = open(path, O_WRONLY | O_CLOEXEC);
 
     assert_true(fd >= 0);
@@ -526,13 +469,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_values, setup_clock, teardown),
         cmocka_unit_test_setup_teardown(test_lengths, setup_swap, teardown),
     };
+    int r = captured_main(argc, argv, &scenarios);
 
-    if (argc != 2)
-        return 2;
-    if (geteuid() != 0 || access("/dev/fuse", R_OK | W_OK) < 0) {
-        fprintf(stderr, "needs root and /dev/fuse\n");
-        return 77;
-    }
-    scenarios = argv[1];
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return r ? r : cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -162,7 +162,7 @@ is_registered() { # ID
 
 is_gone() { # ID
     [ ! -e "$WORK/run/containers/$1.json" ] &&
-        ! grep -q -F " $WORK/run/views/$1 " /proc/self/mounts
+        ! grep -q -F -e " $WORK/run/views/$1 " -e " $WORK/run/constants/$1 " /proc/self/mounts
 }
 
 # ---- cgroups: v1 and v2 ----

@@ -9,7 +9,7 @@
 check_nothing_left() { # WHAT FDS
     check_eq "$1: records" "$(records)" 0
     check_eq "$1: mounts of views" "$(own_mounts)" 0
-    check_eq "$1: directories of views" "$(find "$WORK/run/views" -mindepth 1 2>/dev/null | wc -l)" 0
+    check_eq "$1: directories of views" "$(find "$WORK/run/views" "$WORK/run/constants" -mindepth 1 2>/dev/null | wc -l)" 0
     eventually 5 holds_at_most "$2" || fail "$1: the supervisor holds $(fds_of "$SUPERVISOR") files, before: $2"
 }
 
@@ -93,7 +93,7 @@ case_damaged_records() {
     check_eq 'MemTotal of the one that was whole' \
         "$(awk '/^MemTotal:/ { print $2 }' "$WORK/run/views/c/proc/meminfo")" 65536
     check_eq 'files in containers/' "$(find "$WORK/run/containers" -mindepth 1 -printf '%f ')" 'c.json '
-    check_eq 'directories of views' "$(find "$WORK/run/views" -mindepth 1 -maxdepth 1 -printf '%f ')" 'c '
+    check_eq 'directories of views' "$(find "$WORK/run/views" "$WORK/run/constants" -mindepth 1 -maxdepth 1 -printf '%f ')" 'c c '
 }
 
 # A daemon that stands still answers late, and no reader gets an error.
@@ -150,7 +150,7 @@ case_full_runtime_dir() {
     make_state late "$pid" | run_hook --required
     check_eq 'the hook' "$HOOK_STATUS" 1
     check_match 'its error' "$HOOK_ERROR" 'No space left on device'
-    check_eq 'directories of views' "$(find "$WORK/run/views" -mindepth 1 -maxdepth 1 -name late | wc -l)" 0
+    check_eq 'directories of views' "$(find "$WORK/run/views" "$WORK/run/constants" -mindepth 1 -maxdepth 1 -name late | wc -l)" 0
     umount -l "$WORK/run/containers"
     daemon_replace || fail 'no new daemon'
     make_state late "$pid" | run_hook --required
@@ -171,7 +171,7 @@ case_no_more_files() {
     check_eq 'lines of its error' "$(wc -l <<<"$HOOK_ERROR")" 1
     check_eq 'MemTotal of the other' "$(memtotal files0)" 262144
     prlimit -p "$daemon" --nofile="$limit:"
-    check_eq 'directories of views' "$(find "$WORK/run/views" -mindepth 1 -maxdepth 1 -name late | wc -l)" 0
+    check_eq 'directories of views' "$(find "$WORK/run/views" "$WORK/run/constants" -mindepth 1 -maxdepth 1 -name late | wc -l)" 0
     make_state late "$pid" | run_hook --required
     check_eq 'the hook afterwards' "$HOOK_STATUS$HOOK_ERROR" 0
     check_eq 'the daemon' "$(daemon_pid)" "$daemon"
@@ -187,7 +187,7 @@ case_read_only() {
     make_state late "$pid" | run_hook --required
     check_eq 'the hook' "$HOOK_STATUS" 1
     check_match 'its error' "$HOOK_ERROR" 'Read-only file system'
-    check_eq 'directories of views' "$(find "$WORK/run/views" -mindepth 1 | wc -l)" 0
+    check_eq 'directories of views' "$(find "$WORK/run/views" "$WORK/run/constants" -mindepth 1 | wc -l)" 0
     umount -l "$WORK/run/containers"
     daemon_replace || fail 'no new daemon'
     make_state late "$pid" | run_hook --required

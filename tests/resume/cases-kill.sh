@@ -201,7 +201,7 @@ case_many() { # COUNT
     done
     fds=$(fds_of "$SUPERVISOR")
     note "$1 views: the supervisor holds $fds files and $(rss_of "$SUPERVISOR") kB, the daemon has $(rss_of "$(daemon_pid)") kB"
-    check_range 'files the supervisor holds' "$fds" "$1" $(($1 + 20))
+    check_range 'files the supervisor holds' "$fds" $((2 * $1)) $((2 * $1 + 20)) # two connections each
     begin=$(now_msec)
     all_answer "$1" || fail 'a view does not answer'
     plain=$(($(now_msec) - begin))

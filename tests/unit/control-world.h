@@ -26,10 +26,12 @@ typedef struct ControlWorld {
     SfHost *host;
     SfCgroups *cgroups;
     SfRegistry *registry;
-    GPtrArray *mounts; /* FakeMount, owned */
-    GPtrArray *stale;  /* mount points given to unmount_stale, owned */
-    int mount_error;   /* what mounting answers */
-    GArray *children;  /* pid_t */
+    GPtrArray *mounts;    /* FakeMount, owned; of SF_MOUNT_VIEW */
+    GPtrArray *constants; /* likewise, of SF_MOUNT_CONSTANTS */
+    GPtrArray *stale;     /* mount points given to unmount_stale, owned */
+    unsigned recalls;     /* of constants */
+    int mount_error;      /* what mounting answers */
+    GArray *children;     /* pid_t */
 } ControlWorld;
 
 typedef struct FakeMount {
@@ -46,7 +48,8 @@ static inline void free_mount(void *data)
     g_free(mount);
 }
 
-static inline int fake_mount(void *data, SfView *view, const char *mount_point, void **ret_mount)
+static inline int fake_mount(void *data, SfView *view, SfViewMount kind, const char *mount_point,
+                             void **ret_mount)
 {
     ControlWorld *world = data;
 
@@ -56,7 +59,7 @@ static inline int fake_mount(void *data, SfView *view, const char *mount_point, 
     FakeMount *mount = g_new0(FakeMount, 1);
     mount->path = g_strdup(mount_point);
     mount->view = sf_view_ref(view);
-    g_ptr_array_add(world->mounts, mount);
+    g_ptr_array_add(kind == SF_MOUNT_VIEW ? world->mounts : world->constants, mount);
     *ret_mount = mount;
     return 0;
 }
@@ -65,7 +68,8 @@ static inline void fake_unmount(void *data, void *mount)
 {
     ControlWorld *world = data;
 
-    assert_true(g_ptr_array_remove(world->mounts, mount));
+    assert_true(g_ptr_array_remove(world->mounts, mount) ||
+                g_ptr_array_remove(world->constants, mount));
 }
 
 static inline void fake_leave(void *data, void *mount)
@@ -79,6 +83,14 @@ static inline int fake_unmount_stale(void *data, const char *mount_point)
 
     g_ptr_array_add(world->stale, g_strdup(mount_point));
     return 1;
+}
+
+static inline void fake_recall(void *data, void *mount)
+{
+    ControlWorld *world = data;
+
+    assert_true(g_ptr_array_find(world->constants, mount, NULL));
+    world->recalls++;
 }
 
 static inline uint64_t fake_requests(void *data)
@@ -167,6 +179,7 @@ static inline SfRegistryOptions world_options(ControlWorld *world)
                                            .unmount_view = fake_unmount,
                                            .unmount_stale = fake_unmount_stale,
                                            .leave_view = fake_leave,
+                                           .recall = fake_recall,
                                            .requests = fake_requests,
                                            .workers = fake_workers,
                                            .data = world}};
@@ -188,6 +201,7 @@ static inline void world_begin(ControlWorld *world)
     tree_init(&world->tree);
     tree_init(&world->runtime);
     world->mounts = g_ptr_array_new_with_free_func(free_mount);
+    world->constants = g_ptr_array_new_with_free_func(free_mount);
     world->stale = g_ptr_array_new_with_free_func(g_free);
     world->children = g_array_new(FALSE, FALSE, sizeof(pid_t));
     put(world, "30 24 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n", "proc/self/mountinfo");
@@ -213,6 +227,7 @@ static inline void world_end(ControlWorld *world)
 
     sf_registry_free(world->registry);
     assert_int_equal(world->mounts->len, 0);
+    assert_int_equal(world->constants->len, 0);
     sf_cgroups_counts(world->cgroups, &nodes, &fds);
     assert_int_equal(nodes, 0); /* every container gave its cgroups back */
     assert_int_equal(fds, 0);
@@ -223,6 +238,7 @@ static inline void world_end(ControlWorld *world)
     }
     g_array_unref(world->children);
     g_ptr_array_unref(world->mounts);
+    g_ptr_array_unref(world->constants);
     g_ptr_array_unref(world->stale);
     sf_cgroups_free(world->cgroups);
     sf_host_free(world->host);

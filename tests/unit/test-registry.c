@@ -44,7 +44,8 @@ static void assert_refused(ControlWorld *world, const char *id, pid_t pid, const
                            const char *name, const char *word)
 {
     SfControlError error = {0};
-    unsigned before = sf_registry_count(world->registry), mounts = world->mounts->len;
+    unsigned before = sf_registry_count(world->registry), mounts = world->mounts->len,
+             constants = world->constants->len;
 
     assert_int_equal(add(world, id, pid, annotations, &error), -1);
     assert_string_equal(error.name, name);
@@ -52,6 +53,7 @@ static void assert_refused(ControlWorld *world, const char *id, pid_t pid, const
     sf_control_error_clear(&error);
     assert_int_equal(sf_registry_count(world->registry), before);
     assert_int_equal(world->mounts->len, mounts);
+    assert_int_equal(world->constants->len, constants);
 }
 
 static int setup(void **state)
@@ -81,13 +83,19 @@ static void test_register_and_unregister(void **state)
     FakeMount *mount = world->mounts->pdata[0];
     g_autofree char *path = g_build_filename(world->runtime.root, "views", "c1", NULL);
     assert_string_equal(mount->path, path);
+    FakeMount *constants = world->constants->pdata[0];
+    g_autofree char *other = g_build_filename(world->runtime.root, "constants", "c1", NULL);
+    assert_string_equal(constants->path, other);
+    assert_ptr_equal(constants->view, mount->view);
     assert_true(runtime_has(world, "containers/c1.json"));
     assert_int_equal(sf_registry_count(world->registry), 1);
     assert_true(sf_registry_unregister(world->registry, "c1", "test"));
     assert_false(sf_registry_unregister(world->registry, "c1", "test"));
     assert_int_equal(world->mounts->len, 0);
+    assert_int_equal(world->constants->len, 0);
     assert_int_equal(runtime_count(world, "containers"), 0);
     assert_int_equal(runtime_count(world, "views"), 0);
+    assert_int_equal(runtime_count(world, "constants"), 0);
     assert_int_equal(sf_registry_count(world->registry), 0);
     assert_int_equal(open_fds(), fds);
 }
@@ -220,6 +228,30 @@ static void test_cgroup_of_the_same_name(void **state)
     assert_int_equal(sf_registry_count(world->registry), 2);
 }
 
+/* Limits of the container and of the cgroups above it. */
+static void test_limits_change(void **state)
+{
+    ControlWorld *world = *state;
+    pid_t first = start_process(world, "/slice/c1", 1),
+          other = start_process(world, "/slice/c2", 2);
+
+    put(world, "max 100000\n", "sys/fs/cgroup/slice/cpu.max");
+    assert_add(world, "c1", first);
+    assert_add(world, "c2", other);
+    tree_write(&world->tree, "sys/fs/cgroup/slice/c1/cpu.max", "50000 100000\n");
+    run_until(world->recalls > 0);
+    run_for(20);
+    unsigned own = world->recalls;
+    tree_write(&world->tree, "sys/fs/cgroup/slice/cpu.max", "50000 100000\n");
+    run_until(world->recalls == 3 * own); /* both */
+    tree_write(&world->tree, "sys/fs/cgroup/slice/c1/memory.max", "33554432\n");
+    run_for(20);
+    assert_int_equal(world->recalls, 3 * own);
+    assert_true(sf_registry_unregister(world->registry, "c1", "test"));
+    tree_write(&world->tree, "sys/fs/cgroup/slice/cpu.max", "max 100000\n");
+    run_until(world->recalls == 4 * own);
+}
+
 static void never(void *data)
 {
     fail_msg("a watch that was refused reported");
@@ -227,13 +259,14 @@ static void never(void *data)
 
 static void test_cgroup_gone_before_the_watch(void **state)
 {
+    static const SfCgroupEvents events = {never, never};
     ControlWorld *world = *state;
     SfCgroupWatcher *watcher;
     SfCgroup *cgroup, *top;
     unsigned watch;
 
     tree_mkdir(&world->tree, "sys/fs/cgroup/slice/c1");
-    assert_int_equal(sf_cgroup_watcher_new(never, &watcher), 0);
+    assert_int_equal(sf_cgroup_watcher_new(&events, &watcher), 0);
     assert_int_equal(sf_cgroup_at(world->cgroups, SF_CONTROLLER_UNIFIED, "/", &top), 0);
     assert_int_equal(sf_cgroup_watch_add(watcher, top, NULL, &watch), -ENOTSUP);
     sf_cgroup_unref(top);
@@ -251,17 +284,21 @@ static void test_leftovers(void **state)
 {
     ControlWorld *world = *state;
     g_autofree char *view = g_build_filename(world->runtime.root, "views", "old", NULL);
+    g_autofree char *constants = g_build_filename(world->runtime.root, "constants", "half", NULL);
 
     sf_registry_free(g_steal_pointer(&world->registry));
     tree_mkdir(&world->runtime, "views/old");
+    tree_mkdir(&world->runtime, "constants/half");
     tree_write(&world->runtime, "containers/old.json",
                "{\"version\": 1, \"id\": \"old\", \"pid\": 5, \"cgroups\": {}}");
     tree_write(&world->runtime, "containers/cut.json", "{\"version\": 1, \"id\": \"cu");
     tree_write(&world->runtime, "containers/strange", "x");
     assert_int_equal(world_open_registry(world), 0);
-    assert_int_equal(world->stale->len, 1);
+    assert_int_equal(world->stale->len, 4); /* each ID in both places */
     assert_string_equal(world->stale->pdata[0], view);
+    assert_string_equal(world->stale->pdata[3], constants);
     assert_int_equal(runtime_count(world, "views"), 0);
+    assert_int_equal(runtime_count(world, "constants"), 0);
     assert_int_equal(runtime_count(world, "containers"), 0);
 }
 
@@ -541,6 +578,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_no_files_at_the_start, setup, teardown),
         cmocka_unit_test_setup_teardown(test_removal_of_the_cgroup, setup, teardown),
         cmocka_unit_test_setup_teardown(test_cgroup_of_the_same_name, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_limits_change, setup, teardown),
         cmocka_unit_test_setup_teardown(test_cgroup_gone_before_the_watch, setup, teardown),
         cmocka_unit_test_setup_teardown(test_cgroup_out_of_sight, setup, teardown),
         cmocka_unit_test_setup_teardown(test_leftovers, setup, teardown),

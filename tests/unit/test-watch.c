@@ -25,7 +25,7 @@ typedef struct Place {
 
 /* What a watch is given: counts its reports, and may end another watch when it is reported. */
 typedef struct Report {
-    unsigned times;
+    unsigned times, changes;
     SfCgroupWatcher *watcher;
     unsigned ends;
 } Report;
@@ -39,12 +39,19 @@ static void gone(void *data)
         sf_cgroup_watch_remove(report->watcher, report->ends);
 }
 
+static void changed(void *data)
+{
+    ((Report *)data)->changes++;
+}
+
+static const SfCgroupEvents events = {gone, changed};
+
 static int setup(void **state)
 {
     Place *place = g_new0(Place, 1);
 
     world_begin(&place->world);
-    assert_int_equal(sf_cgroup_watcher_new(gone, &place->watcher), 0);
+    assert_int_equal(sf_cgroup_watcher_new(&events, &place->watcher), 0);
     place->fds = open_fds();
     *state = place;
     return 0;
@@ -291,7 +298,7 @@ static void test_freed_with_watches(void **state)
     sf_cgroup_watcher_free(place->watcher);
     run_for(20);
     assert_int_equal(report.times, 0);
-    assert_int_equal(sf_cgroup_watcher_new(gone, &place->watcher), 0);
+    assert_int_equal(sf_cgroup_watcher_new(&events, &place->watcher), 0);
     sf_cgroup_watcher_free(NULL);
 }
 

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Files that change with limits and hotplug only, as they are served to a connection on which
+ * nothing is opened (SF_MOUNT_CONSTANTS): the kernel reads them from its pages, and asks for
+ * attributes when those are SF_CONSTANT_MSEC old. Size and time are made of the text, so that the
+ * answer is another exactly when the text is, and the kernel then drops the pages in the asking
+ * thread (AUTO_INVAL_DATA).
+ *
+ * What the pages are filled from is the text whose size was told last, also where the file's has
+ * changed since: a text that does not fit its size would be cut, or be followed by NUL bytes.
+ */
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+#include "daemon/view/view_private.h"
+#include "lib/base/scratch.h"
+
+#define NSEC_PER_SEC UINT64_C(1000000000)
+/* Texts that are kept until the pages are filled. */
+#define HELD 16
+/* Where nobody can say from where a thread reads, a text this old is made anew. */
+#define UNSEEN_NSEC (UINT64_C(1000) * 1000 * 1000)
+
+typedef struct Held {
+    uint64_t inode; /* 0: none */
+    uint64_t made_nsec;
+    SfText text; /* owned */
+} Held;
+
+struct SfConstants {
+    pthread_mutex_t lock; /* of the rest; held for copying only */
+    unsigned next;        /* the one that has been there for longest */
+    Held held[HELD];
+};
+
+SfConstants *sf_constants_new(void)
+{
+    SfConstants *constants = g_new0(SfConstants, 1);
+
+    (void)pthread_mutex_init(&constants->lock, NULL); /* cannot fail without attributes */
+    return constants;
+}
+
+void sf_constants_free(SfConstants *constants)
+{
+    if (!constants)
+        return;
+    for (unsigned i = 0; i < HELD; i++)
+        sf_text_clear(&constants->held[i].text);
+    (void)pthread_mutex_destroy(&constants->lock);
+    g_free(constants);
+}
+
+/* Made when the first one is read: most views have it, those of containers that are only registered
+ * do not. */
+static SfConstants *constants_of(SfView *view)
+{
+    SfConstants *constants = atomic_load(&view->constants);
+
+    if (constants)
+        return constants;
+    SfConstants *fresh = sf_constants_new();
+    if (atomic_compare_exchange_strong(&view->constants, &constants, fresh))
+        return fresh;
+    sf_constants_free(fresh); /* another thread was first */
+    return constants;
+}
+
+static Held *find(SfConstants *constants, uint64_t inode)
+{
+    for (unsigned i = 0; i < HELD; i++) {
+        if (constants->held[i].inode == inode)
+            return &constants->held[i];
+    }
+    return NULL;
+}
+
+static void hold(SfView *view, uint64_t inode, const SfText *text)
+{
+    SfConstants *constants = constants_of(view);
+
+    (void)pthread_mutex_lock(&constants->lock);
+    Held *held = find(constants, inode);
+    if (!held)
+        held = &constants->held[constants->next++ % HELD];
+    sf_text_reset(&held->text);
+    sf_text_append(&held->text, text->data, text->len);
+    held->inode = held->text.error ? 0 : inode; /* no memory: made again when it is read */
+    held->made_nsec = sf_view_nsec();
+    (void)pthread_mutex_unlock(&constants->lock);
+}
+
+/* Appends what is held: false when nothing is. */
+static bool copy_held(SfView *view, uint64_t inode, SfText *text, uint64_t *ret_made_nsec)
+{
+    SfConstants *constants = constants_of(view);
+
+    (void)pthread_mutex_lock(&constants->lock);
+    const Held *held = find(constants, inode);
+    if (held) {
+        sf_text_append(text, held->text.data, held->text.len);
+        *ret_made_nsec = held->made_nsec;
+    }
+    (void)pthread_mutex_unlock(&constants->lock);
+    return held != NULL;
+}
+
+static uint64_t hash(const char *data, size_t len)
+{
+    const uint64_t factor = UINT64_C(0x9e3779b97f4a7c15);
+    uint64_t sum = len, word;
+
+    for (size_t at = 0; at < len; at += sizeof(word)) {
+        word = 0;
+        memcpy(&word, data + at, MIN(sizeof(word), len - at));
+        sum = (sum ^ word) * factor;
+        sum ^= sum >> 29;
+    }
+    return sum;
+}
+
+static void show(const SfText *text, struct stat *stat)
+{
+    stat->st_size = (off_t)text->len;
+    stat->st_mtim.tv_nsec = (long)(hash(text->data, text->len) % NSEC_PER_SEC);
+}
+
+/* The text of now, held. */
+static int make(SfView *view, uint64_t inode, SfText *text)
+{
+    Place place;
+
+    if (!sf_view_place(view, inode, &place))
+        return -ENOENT;
+    if (!place.below && !sf_view_provider(place.node))
+        return -EISDIR;
+    int r = sf_view_render(view, &place, text);
+    if (r >= 0)
+        hold(view, inode, text);
+    return r;
+}
+
+/* A file that cannot be read has attributes all the same; who reads it gets the error. */
+static void make_and_show(SfView *view, struct stat *stat)
+{
+    SF_SCRATCH SfText *text = sf_scratch_take();
+
+    if (make(view, stat->st_ino, text) >= 0)
+        show(text, stat);
+}
+
+static bool is_fixed(const SfView *view, uint64_t inode)
+{
+    Place place;
+
+    if (!sf_view_place(view, inode, &place) || !place.below)
+        return false;
+    const SfProviderOps *ops = sf_view_provider(place.node)->ops;
+    return ops->fixed && ops->fixed(place.below->relative);
+}
+
+/* A name that the host does not have, and never will, in a directory that is there: those of a CPU
+ * come and go with it. */
+static bool is_never(SfView *view, uint64_t parent, const char *name)
+{
+    char path[PATH_MAX];
+    struct stat st;
+    bool constant;
+    Place place;
+
+    if (!sf_view_place(view, parent, &place) || !place.below ||
+        sf_view_stat_below(view, place.below, &st, &constant) < 0)
+        return false;
+    const SfProviderOps *ops = sf_view_provider(place.node)->ops;
+    int n = g_snprintf(path, sizeof(path), "%s/%s", place.below->relative, name);
+    return n > 0 && (size_t)n < sizeof(path) && ops->fixed && ops->fixed(path);
+}
+
+int sf_constant_lookup(SfView *view, uint64_t parent, const char *name, struct stat *ret_stat,
+                       bool *ret_constant, bool *ret_fixed)
+{
+    int r = sf_view_lookup(view, parent, name, ret_stat, ret_constant);
+
+    if (r == -ENOENT && !*ret_constant)
+        *ret_constant = is_never(view, parent, name);
+    *ret_fixed = *ret_constant;
+    if (r >= 0 && S_ISREG(ret_stat->st_mode)) {
+        *ret_fixed = is_fixed(view, ret_stat->st_ino);
+        make_and_show(view, ret_stat);
+    }
+    return r;
+}
+
+/* Whether the thread goes on reading what it has begun: it shall find the rest of that text. */
+static bool goes_on(SfView *view, pid_t tid, uint64_t made_nsec)
+{
+    uint64_t offset;
+
+    int r = sf_thread_read_offset(sf_container_host(view->container), tid, &offset);
+    if (r == -EAGAIN)
+        return sf_view_nsec() - made_nsec <= UNSEEN_NSEC;
+    return r < 0 || offset > 0;
+}
+
+int sf_constant_getattr(SfView *view, uint64_t inode, bool opened, pid_t tid, struct stat *ret_stat,
+                        bool *ret_fixed)
+{
+    SF_SCRATCH SfText *text = sf_scratch_take();
+    uint64_t made_nsec;
+
+    int r = sf_view_getattr(view, inode, ret_stat, ret_fixed);
+    if (r < 0 || !S_ISREG(ret_stat->st_mode))
+        return r;
+    *ret_fixed = is_fixed(view, inode);
+    if (opened && copy_held(view, inode, text, &made_nsec) && goes_on(view, tid, made_nsec))
+        show(text, ret_stat);
+    else
+        make_and_show(view, ret_stat);
+    return 0;
+}
+
+void sf_constants_each_told(SfView *view, void (*each)(uint64_t inode, void *data), void *data)
+{
+    SfConstants *constants = atomic_load(&view->constants);
+    uint64_t inodes[HELD];
+    unsigned count = 0;
+
+    if (!constants)
+        return;
+    (void)pthread_mutex_lock(&constants->lock);
+    for (unsigned i = 0; i < HELD; i++) {
+        if (constants->held[i].inode != 0)
+            inodes[count++] = constants->held[i].inode;
+    }
+    (void)pthread_mutex_unlock(&constants->lock);
+    for (unsigned i = 0; i < count; i++)
+        each(inodes[i], data);
+}
+
+int sf_constant_read(SfView *view, uint64_t inode, SfText *text)
+{
+    uint64_t made_nsec;
+
+    if (copy_held(view, inode, text, &made_nsec))
+        return text->error;
+    return make(view, inode, text);
+}
