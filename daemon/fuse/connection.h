@@ -26,6 +26,9 @@ struct SfConnection {
      * by who serves it only. Handed from one to the next by epoll, so each is read and written as
      * if it were alone. */
     _Atomic unsigned lane, look_every, look_in;
+    /* What it has been served, and of it and of all when that was looked at last; when others were
+     * seen then. */
+    _Atomic uint64_t requests, seen_own, seen_all, others_nsec;
     struct SfConnection *next_free; /* protected by the table's lock */
 };
 typedef struct SfConnection SfConnection;

@@ -30,6 +30,13 @@
 #define LANE_WORKERS 4
 /* Requests of one connection before others in the lane have their turn. */
 #define TURN 16
+/* A connection that still had requests after a turn, of so many threads, rests for so many times as
+ * long, if others were served in the last two seconds: then they find a CPU. A few readers without
+ * a pause have full turns as well, and do not rest. */
+#define FLOOD_READERS 7
+#define REST_TIMES 8
+#define REST_MOST_NSEC 10000000
+#define OTHERS_NSEC (UINT64_C(2) * 1000000000)
 /* Readers stay where they are for some time; to look costs a read of procfs. */
 #define LOOK_MOST 256
 /* Above the bits of a container's number. */
@@ -59,6 +66,8 @@ typedef struct Worker {
     _Atomic uint64_t busy_since; /* coarse monotonic nanoseconds; 0: waits for a request */
     int epoll_fd;                /* its lane's; borrowed */
     unsigned lane;
+    pid_t readers[TURN]; /* of this turn, each once */
+    unsigned reader_count;
     Shown shown[SHOWN_MAX]; /* the next due first */
     unsigned shown_count;
     bool started;
@@ -72,9 +81,10 @@ typedef struct Resumed {
 
 struct SfServer {
     SfLanes *lanes;
-    int *epoll_fds; /* one a lane */
-    int stop_fd;    /* eventfd in all sets; readable: workers end */
-    SfKeep *keep;   /* borrowed */
+    int *epoll_fds;        /* one a lane */
+    _Atomic bool *resting; /* one a lane: one of its threads sleeps */
+    int stop_fd;           /* eventfd in all sets; readable: workers end */
+    SfKeep *keep;          /* borrowed */
     SfPoller *poller;
     SfCodec *codec;
     SfConnectionTable *connections;
@@ -83,12 +93,17 @@ struct SfServer {
     Worker workers[];
 };
 
-static uint64_t coarse_nsec(void)
+static uint64_t nsec_of(clockid_t clock)
 {
     struct timespec now;
 
-    (void)clock_gettime(CLOCK_MONOTONIC_COARSE, &now); /* cannot fail for this clock */
+    (void)clock_gettime(clock, &now); /* cannot fail for these clocks */
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static uint64_t coarse_nsec(void)
+{
+    return nsec_of(CLOCK_MONOTONIC_COARSE);
 }
 
 bool sf_server_is_stuck(const SfServer *server)
@@ -174,6 +189,16 @@ static void look_at_reader(const SfServer *server, SfConnection *connection, pid
     put(&connection->look_in, every);
 }
 
+static void note_reader(Worker *worker, pid_t reader)
+{
+    for (unsigned i = 0; i < worker->reader_count; i++) {
+        if (worker->readers[i] == reader)
+            return;
+    }
+    if (reader != 0)
+        worker->readers[worker->reader_count++] = reader; /* of TURN requests at most */
+}
+
 /* Takes one request off the connection and answers it: 0, or negative errno of the read. From the
  * moment the kernel has handed a request out until it is answered the journal has it: the length
  * that it begins with is 0 before. */
@@ -195,21 +220,55 @@ static int serve_one(Worker *worker, SfConnection *connection)
         if (served.shown || served.closed)
             note_served(worker, peer.key, &served);
         look_at_reader(worker->server, connection, reader);
+        note_reader(worker, reader);
         atomic_store_explicit(&worker->busy_since, 0, memory_order_relaxed);
         atomic_fetch_add_explicit(&worker->requests, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&connection->requests, 1, memory_order_relaxed);
     }
     atomic_store(worker->journal_owner, 0);
     return r;
 }
 
+/* Whether somebody else was served lately. Looked at by full turns only, as it costs a look at
+ * every thread's count. */
+static bool others_are_served(const SfServer *server, SfConnection *connection)
+{
+    uint64_t now = coarse_nsec(), own = atomic_load(&connection->requests);
+    uint64_t all = sf_server_requests(server);
+
+    if (all - atomic_load(&connection->seen_all) > own - atomic_load(&connection->seen_own))
+        atomic_store(&connection->others_nsec, now);
+    atomic_store(&connection->seen_all, all);
+    atomic_store(&connection->seen_own, own);
+    return now - atomic_load(&connection->others_nsec) < OTHERS_NSEC;
+}
+
+/* A flood of requests leaves CPU time to others. One thread of a lane sleeps for it at a time: the
+ * others serve. */
+static void rest(const Worker *worker, SfConnection *connection, uint64_t turn_nsec)
+{
+    struct timespec pause = {.tv_nsec = (long)MIN(turn_nsec * REST_TIMES, REST_MOST_NSEC)};
+    _Atomic bool *resting = &worker->server->resting[worker->lane];
+
+    if (!others_are_served(worker->server, connection) || atomic_exchange(resting, true))
+        return;
+    (void)nanosleep(&pause, NULL);
+    atomic_store(resting, false);
+}
+
 /* One turn. False when the connection is dead (unmounted or aborted by somebody). */
 static bool serve_turn(Worker *worker, SfConnection *connection)
 {
+    uint64_t begin = nsec_of(CLOCK_MONOTONIC);
+    unsigned i = 0;
     int r = 0;
 
+    worker->reader_count = 0;
     /* ENOENT: the request was withdrawn while it was copied. */
-    for (unsigned i = 0; i < TURN && (r >= 0 || r == -ENOENT || r == -EINTR); i++)
+    for (; i < TURN && (r >= 0 || r == -ENOENT || r == -EINTR); i++)
         r = serve_one(worker, connection);
+    if (i == TURN && r >= 0 && worker->reader_count >= FLOOD_READERS)
+        rest(worker, connection, nsec_of(CLOCK_MONOTONIC) - begin);
     return r != -ENODEV;
 }
 
@@ -353,6 +412,7 @@ static int open_sets(SfServer *server)
     unsigned count = sf_lanes_count(server->lanes);
 
     server->epoll_fds = g_new(int, count);
+    server->resting = g_new0(_Atomic bool, count);
     for (unsigned i = 0; i < count; i++)
         server->epoll_fds[i] = -1;
     server->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -416,6 +476,7 @@ void sf_server_free(SfServer *server)
     for (unsigned i = 0; server->epoll_fds && i < sf_lanes_count(server->lanes); i++)
         (void)sf_close(server->epoll_fds[i]);
     g_free(server->epoll_fds);
+    g_free((void *)server->resting);
     sf_lanes_free(server->lanes);
     sf_codec_free(server->codec);
     sf_connection_table_free(server->connections);
