@@ -258,13 +258,12 @@ static void op_open(fuse_req_t req, fuse_ino_t inode, struct fuse_file_info *fi)
 static void read_constant(fuse_req_t req, fuse_ino_t inode, size_t size, off_t offset)
 {
     SF_SCRATCH SfText *text = sf_scratch_take();
-    int r = sf_constant_read(serving->view, inode, text);
-    size_t from = MIN((size_t)offset, text->len);
+    int r = sf_constant_read(serving->view, inode, (uint64_t)offset, size, text);
 
     if (r < 0)
         reply_error(req, r);
     else
-        (void)fuse_reply_buf(req, text->data + from, MIN(size, text->len - from));
+        (void)fuse_reply_buf(req, text->data, text->len);
 }
 
 static void op_read(fuse_req_t req, fuse_ino_t inode, size_t size, off_t offset,

@@ -18,14 +18,20 @@
 #include "lib/base/scratch.h"
 
 #define NSEC_PER_SEC UINT64_C(1000000000)
-/* Texts that are kept until the pages are filled. */
+/* Files whose attributes are known. */
 #define HELD 16
+/* A longer text goes when the pages have all of it: each container may have one of each file. */
+#define SMALL_BYTES 4096u
 /* Where nobody can say from where a thread reads, a text this old is made anew. */
 #define UNSEEN_NSEC (UINT64_C(1000) * 1000 * 1000)
 
+/* What was told of a file last. */
 typedef struct Held {
     uint64_t inode; /* 0: none */
     uint64_t made_nsec;
+    size_t len;
+    long stamp; /* nanoseconds of its time */
+    bool has_text;
     SfText text; /* owned */
 } Held;
 
@@ -77,37 +83,7 @@ static Held *find(SfConstants *constants, uint64_t inode)
     return NULL;
 }
 
-static void hold(SfView *view, uint64_t inode, const SfText *text)
-{
-    SfConstants *constants = constants_of(view);
-
-    (void)pthread_mutex_lock(&constants->lock);
-    Held *held = find(constants, inode);
-    if (!held)
-        held = &constants->held[constants->next++ % HELD];
-    sf_text_reset(&held->text);
-    sf_text_append(&held->text, text->data, text->len);
-    held->inode = held->text.error ? 0 : inode; /* no memory: made again when it is read */
-    held->made_nsec = sf_view_nsec();
-    (void)pthread_mutex_unlock(&constants->lock);
-}
-
-/* Appends what is held: false when nothing is. */
-static bool copy_held(SfView *view, uint64_t inode, SfText *text, uint64_t *ret_made_nsec)
-{
-    SfConstants *constants = constants_of(view);
-
-    (void)pthread_mutex_lock(&constants->lock);
-    const Held *held = find(constants, inode);
-    if (held) {
-        sf_text_append(text, held->text.data, held->text.len);
-        *ret_made_nsec = held->made_nsec;
-    }
-    (void)pthread_mutex_unlock(&constants->lock);
-    return held != NULL;
-}
-
-static uint64_t hash(const char *data, size_t len)
+static long stamp_of(const char *data, size_t len)
 {
     const uint64_t factor = UINT64_C(0x9e3779b97f4a7c15);
     uint64_t sum = len, word;
@@ -118,17 +94,75 @@ static uint64_t hash(const char *data, size_t len)
         sum = (sum ^ word) * factor;
         sum ^= sum >> 29;
     }
-    return sum;
+    return (long)(sum % NSEC_PER_SEC);
 }
 
-static void show(const SfText *text, struct stat *stat)
+static void show(struct stat *stat, size_t len, long stamp)
 {
-    stat->st_size = (off_t)text->len;
-    stat->st_mtim.tv_nsec = (long)(hash(text->data, text->len) % NSEC_PER_SEC);
+    stat->st_size = (off_t)len;
+    stat->st_mtim.tv_nsec = stamp;
+}
+
+static long hold(SfView *view, uint64_t inode, const SfText *text)
+{
+    SfConstants *constants = constants_of(view);
+    long stamp = stamp_of(text->data, text->len);
+
+    (void)pthread_mutex_lock(&constants->lock);
+    Held *held = find(constants, inode);
+    if (!held)
+        held = &constants->held[constants->next++ % HELD];
+    bool same = held->inode == inode && held->len == text->len && held->stamp == stamp;
+    if (!same || held->has_text || text->len <= SMALL_BYTES) { /* else the pages have it */
+        sf_text_reset(&held->text);
+        sf_text_append(&held->text, text->data, text->len);
+        held->has_text = !held->text.error; /* no memory: made again when it is read */
+    }
+    held->inode = inode;
+    held->len = text->len;
+    held->stamp = stamp;
+    held->made_nsec = sf_view_nsec();
+    (void)pthread_mutex_unlock(&constants->lock);
+    return stamp;
+}
+
+/* What is held of a file but its text: false when nothing is. */
+static bool what_is_held(SfView *view, uint64_t inode, Held *ret_held)
+{
+    SfConstants *constants = constants_of(view);
+
+    (void)pthread_mutex_lock(&constants->lock);
+    const Held *held = find(constants, inode);
+    if (held)
+        *ret_held = *held;
+    (void)pthread_mutex_unlock(&constants->lock);
+    ret_held->text = (SfText)SF_TEXT_INIT;
+    return held != NULL;
+}
+
+/* Appends that part of the text that is held: false when none is. */
+static bool copy_held(SfView *view, uint64_t inode, uint64_t offset, size_t size, SfText *text)
+{
+    SfConstants *constants = constants_of(view);
+
+    (void)pthread_mutex_lock(&constants->lock);
+    Held *held = find(constants, inode);
+    bool found = held && held->has_text;
+    if (found) {
+        size_t from = (size_t)MIN(offset, (uint64_t)held->len);
+        size_t len = MIN(size, held->len - from);
+        sf_text_append(text, held->text.data + from, len);
+        if (from + len == held->len && held->len > SMALL_BYTES) {
+            sf_text_clear(&held->text);
+            held->has_text = false;
+        }
+    }
+    (void)pthread_mutex_unlock(&constants->lock);
+    return found;
 }
 
 /* The text of now, held. */
-static int make(SfView *view, uint64_t inode, SfText *text)
+static int make(SfView *view, uint64_t inode, SfText *text, long *ret_stamp)
 {
     Place place;
 
@@ -138,7 +172,7 @@ static int make(SfView *view, uint64_t inode, SfText *text)
         return -EISDIR;
     int r = sf_view_render(view, &place, text);
     if (r >= 0)
-        hold(view, inode, text);
+        *ret_stamp = hold(view, inode, text);
     return r;
 }
 
@@ -146,9 +180,10 @@ static int make(SfView *view, uint64_t inode, SfText *text)
 static void make_and_show(SfView *view, struct stat *stat)
 {
     SF_SCRATCH SfText *text = sf_scratch_take();
+    long stamp;
 
-    if (make(view, stat->st_ino, text) >= 0)
-        show(text, stat);
+    if (make(view, stat->st_ino, text, &stamp) >= 0)
+        show(stat, text->len, stamp);
 }
 
 static bool is_fixed(const SfView *view, uint64_t inode)
@@ -207,15 +242,14 @@ static bool goes_on(SfView *view, pid_t tid, uint64_t made_nsec)
 int sf_constant_getattr(SfView *view, uint64_t inode, bool opened, pid_t tid, struct stat *ret_stat,
                         bool *ret_fixed)
 {
-    SF_SCRATCH SfText *text = sf_scratch_take();
-    uint64_t made_nsec;
+    Held held;
 
     int r = sf_view_getattr(view, inode, ret_stat, ret_fixed);
     if (r < 0 || !S_ISREG(ret_stat->st_mode))
         return r;
     *ret_fixed = is_fixed(view, inode);
-    if (opened && copy_held(view, inode, text, &made_nsec) && goes_on(view, tid, made_nsec))
-        show(text, ret_stat);
+    if (opened && what_is_held(view, inode, &held) && goes_on(view, tid, held.made_nsec))
+        show(ret_stat, held.len, held.stamp);
     else
         make_and_show(view, ret_stat);
     return 0;
@@ -239,11 +273,15 @@ void sf_constants_each_told(SfView *view, void (*each)(uint64_t inode, void *dat
         each(inodes[i], data);
 }
 
-int sf_constant_read(SfView *view, uint64_t inode, SfText *text)
+int sf_constant_read(SfView *view, uint64_t inode, uint64_t offset, size_t size, SfText *text)
 {
-    uint64_t made_nsec;
+    SF_SCRATCH SfText *whole = sf_scratch_take();
+    long stamp;
 
-    if (copy_held(view, inode, text, &made_nsec))
+    if (copy_held(view, inode, offset, size, text))
         return text->error;
-    return make(view, inode, text);
+    int r = make(view, inode, whole, &stamp);
+    if (r >= 0 && offset < whole->len)
+        sf_text_append(text, whole->data + offset, MIN(size, whole->len - (size_t)offset));
+    return r < 0 ? r : text->error;
 }

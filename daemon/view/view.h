@@ -70,8 +70,10 @@ int sf_constant_getattr(SfView *view, uint64_t inode, bool opened, pid_t tid, st
 /* Calls each() for the files whose attributes were told last: all of SF_CONSTANT_MSEC, but where
  * there are many. */
 void sf_constants_each_told(SfView *view, void (*each)(uint64_t inode, void *data), void *data);
-/* Appends the text whose attributes were told last. -EISDIR, or what the provider says. */
-int sf_constant_read(SfView *view, uint64_t inode, SfText *text) SF_WARN_UNUSED;
+/* Appends at most size bytes from the offset on of the text whose attributes were told last.
+ * -EISDIR, or what the provider says. */
+int sf_constant_read(SfView *view, uint64_t inode, uint64_t offset, size_t size,
+                     SfText *text) SF_WARN_UNUSED;
 
 /* An open file: a text of one moment; an open directory: its entries of one moment. What it holds
  * is kept (lib/base/keep.h): another process can go on with it. */
