@@ -91,40 +91,55 @@ static void op_init(void *data, struct fuse_conn_info *conn)
     conn->max_readahead = 0;
 }
 
-static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+/* The kernel remembers that there is none by the number 0. */
+static void reply_entry(fuse_req_t req, int r, struct fuse_entry_param *entry, bool constant)
 {
-    struct fuse_entry_param entry = {0};
-    bool constant, fixed;
-    int r;
-
-    if (serving->kind == SF_MOUNT_CONSTANTS) {
-        r = sf_constant_lookup(serving->view, parent, name, &entry.attr, &constant, &fixed);
-    } else {
-        r = sf_view_lookup(serving->view, parent, name, &entry.attr, &constant);
-        fixed = constant;
-    }
     if (r < 0 && !(r == -ENOENT && constant)) {
         reply_error(req, r);
         return;
     }
-    entry.ino = r < 0 ? 0 : entry.attr.st_ino; /* 0: the kernel remembers that there is none */
-    entry.entry_timeout = cache_sec(constant);
-    entry.attr_timeout = cache_sec(fixed);
-    if (r >= 0 && serving->kind == SF_MOUNT_VIEW && sf_view_is_stale(serving->view, entry.ino))
-        entry.attr_timeout = 0;
-    (void)fuse_reply_entry(req, &entry);
+    entry->ino = r < 0 ? 0 : entry->attr.st_ino;
+    entry->entry_timeout = cache_sec(constant);
+    (void)fuse_reply_entry(req, entry);
+}
+
+static void lookup_constant(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+    SfConstantAnswer answer;
+    int r = sf_constant_lookup(serving->view, parent, name, &answer);
+    struct fuse_entry_param entry = {.attr = answer.stat, .attr_timeout = cache_sec(answer.fixed)};
+
+    reply_entry(req, r, &entry, answer.constant);
+    if (answer.changed)
+        forget_size(answer.stat.st_ino);
+}
+
+static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+    struct fuse_entry_param entry = {0};
+    bool constant;
+
+    if (serving->kind == SF_MOUNT_CONSTANTS) {
+        lookup_constant(req, parent, name);
+        return;
+    }
+    int r = sf_view_lookup(serving->view, parent, name, &entry.attr, &constant);
+    bool stale = r >= 0 && sf_view_is_stale(serving->view, entry.attr.st_ino);
+    entry.attr_timeout = stale ? 0 : cache_sec(constant);
+    reply_entry(req, r, &entry, constant);
 }
 
 static void getattr_of_constant(fuse_req_t req, fuse_ino_t inode, bool opened)
 {
-    struct stat st;
-    bool fixed;
-    int r = sf_constant_getattr(serving->view, inode, opened, fuse_req_ctx(req)->pid, &st, &fixed);
+    SfConstantAnswer answer;
+    int r = sf_constant_getattr(serving->view, inode, opened, fuse_req_ctx(req)->pid, &answer);
 
     if (r < 0)
         reply_error(req, r);
     else
-        (void)fuse_reply_attr(req, &st, cache_sec(fixed));
+        (void)fuse_reply_attr(req, &answer.stat, cache_sec(answer.fixed));
+    if (answer.changed)
+        forget_size(inode);
 }
 
 static void op_getattr(fuse_req_t req, fuse_ino_t inode, struct fuse_file_info *fi)

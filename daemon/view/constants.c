@@ -103,7 +103,8 @@ static void show(struct stat *stat, size_t len, long stamp)
     stat->st_mtim.tv_nsec = stamp;
 }
 
-static long hold(SfView *view, uint64_t inode, const SfText *text)
+/* *ret_changed: it is another text than before. */
+static long hold(SfView *view, uint64_t inode, const SfText *text, bool *ret_changed)
 {
     SfConstants *constants = constants_of(view);
     long stamp = stamp_of(text->data, text->len);
@@ -112,6 +113,7 @@ static long hold(SfView *view, uint64_t inode, const SfText *text)
     Held *held = find(constants, inode);
     if (!held)
         held = &constants->held[constants->next++ % HELD];
+    *ret_changed = held->inode == inode && (held->len != text->len || held->stamp != stamp);
     bool same = held->inode == inode && held->len == text->len && held->stamp == stamp;
     if (!same || held->has_text || text->len <= SMALL_BYTES) { /* else the pages have it */
         sf_text_reset(&held->text);
@@ -162,7 +164,7 @@ static bool copy_held(SfView *view, uint64_t inode, uint64_t offset, size_t size
 }
 
 /* The text of now, held. */
-static int make(SfView *view, uint64_t inode, SfText *text, long *ret_stamp)
+static int make(SfView *view, uint64_t inode, SfText *text, long *ret_stamp, bool *ret_changed)
 {
     Place place;
 
@@ -172,18 +174,23 @@ static int make(SfView *view, uint64_t inode, SfText *text, long *ret_stamp)
         return -EISDIR;
     int r = sf_view_render(view, &place, text);
     if (r >= 0)
-        *ret_stamp = hold(view, inode, text);
+        *ret_stamp = hold(view, inode, text, ret_changed);
     return r;
 }
 
-/* A file that cannot be read has attributes all the same; who reads it gets the error. */
-static void make_and_show(SfView *view, struct stat *stat)
+/* What cannot be made now is what it was: the pages have that. A file that cannot be read at all
+ * has attributes all the same; who reads it gets the error. */
+static void make_and_show(SfView *view, SfConstantAnswer *answer)
 {
     SF_SCRATCH SfText *text = sf_scratch_take();
+    uint64_t inode = answer->stat.st_ino;
+    Held held;
     long stamp;
 
-    if (make(view, stat->st_ino, text, &stamp) >= 0)
-        show(stat, text->len, stamp);
+    if (make(view, inode, text, &stamp, &answer->changed) >= 0)
+        show(&answer->stat, text->len, stamp);
+    else if (what_is_held(view, inode, &held))
+        show(&answer->stat, held.len, held.stamp);
 }
 
 static bool is_fixed(const SfView *view, uint64_t inode)
@@ -213,17 +220,18 @@ static bool is_never(SfView *view, uint64_t parent, const char *name)
     return n > 0 && (size_t)n < sizeof(path) && ops->fixed && ops->fixed(path);
 }
 
-int sf_constant_lookup(SfView *view, uint64_t parent, const char *name, struct stat *ret_stat,
-                       bool *ret_constant, bool *ret_fixed)
+int sf_constant_lookup(SfView *view, uint64_t parent, const char *name,
+                       SfConstantAnswer *ret_answer)
 {
-    int r = sf_view_lookup(view, parent, name, ret_stat, ret_constant);
+    *ret_answer = (SfConstantAnswer){0};
+    int r = sf_view_lookup(view, parent, name, &ret_answer->stat, &ret_answer->constant);
 
-    if (r == -ENOENT && !*ret_constant)
-        *ret_constant = is_never(view, parent, name);
-    *ret_fixed = *ret_constant;
-    if (r >= 0 && S_ISREG(ret_stat->st_mode)) {
-        *ret_fixed = is_fixed(view, ret_stat->st_ino);
-        make_and_show(view, ret_stat);
+    if (r == -ENOENT && !ret_answer->constant)
+        ret_answer->constant = is_never(view, parent, name);
+    ret_answer->fixed = ret_answer->constant;
+    if (r >= 0 && S_ISREG(ret_answer->stat.st_mode)) {
+        ret_answer->fixed = is_fixed(view, ret_answer->stat.st_ino);
+        make_and_show(view, ret_answer);
     }
     return r;
 }
@@ -239,19 +247,20 @@ static bool goes_on(SfView *view, pid_t tid, uint64_t made_nsec)
     return r < 0 || offset > 0;
 }
 
-int sf_constant_getattr(SfView *view, uint64_t inode, bool opened, pid_t tid, struct stat *ret_stat,
-                        bool *ret_fixed)
+int sf_constant_getattr(SfView *view, uint64_t inode, bool opened, pid_t tid,
+                        SfConstantAnswer *ret_answer)
 {
     Held held;
 
-    int r = sf_view_getattr(view, inode, ret_stat, ret_fixed);
-    if (r < 0 || !S_ISREG(ret_stat->st_mode))
+    *ret_answer = (SfConstantAnswer){0};
+    int r = sf_view_getattr(view, inode, &ret_answer->stat, &ret_answer->fixed);
+    if (r < 0 || !S_ISREG(ret_answer->stat.st_mode))
         return r;
-    *ret_fixed = is_fixed(view, inode);
+    ret_answer->fixed = is_fixed(view, inode);
     if (opened && what_is_held(view, inode, &held) && goes_on(view, tid, held.made_nsec))
-        show(ret_stat, held.len, held.stamp);
+        show(&ret_answer->stat, held.len, held.stamp);
     else
-        make_and_show(view, ret_stat);
+        make_and_show(view, ret_answer);
     return 0;
 }
 
@@ -276,11 +285,12 @@ void sf_constants_each_told(SfView *view, void (*each)(uint64_t inode, void *dat
 int sf_constant_read(SfView *view, uint64_t inode, uint64_t offset, size_t size, SfText *text)
 {
     SF_SCRATCH SfText *whole = sf_scratch_take();
+    bool changed;
     long stamp;
 
     if (copy_held(view, inode, offset, size, text))
         return text->error;
-    int r = make(view, inode, whole, &stamp);
+    int r = make(view, inode, whole, &stamp, &changed);
     if (r >= 0 && offset < whole->len)
         sf_text_append(text, whole->data + offset, MIN(size, whole->len - (size_t)offset));
     return r < 0 ? r : text->error;

@@ -61,12 +61,19 @@ typedef enum SfViewMount {
 /* How long attributes hold there, of which the kernel asks for those of a file when it opens it;
  * but for those that are fixed. */
 #define SF_CONSTANT_MSEC 100
-/* *ret_constant: of the name; *ret_fixed: of the attributes. */
-int sf_constant_lookup(SfView *view, uint64_t parent, const char *name, struct stat *ret_stat,
-                       bool *ret_constant, bool *ret_fixed) SF_WARN_UNUSED;
+typedef struct SfConstantAnswer {
+    struct stat stat;
+    bool constant; /* the name stands for it, or for nothing, as long as the view is there */
+    bool fixed;    /* the attributes hold as long */
+    /* Others than were told before: of two answers on their way the kernel may take the older one,
+     * and shall ask again. */
+    bool changed;
+} SfConstantAnswer;
+int sf_constant_lookup(SfView *view, uint64_t parent, const char *name,
+                       SfConstantAnswer *ret_answer) SF_WARN_UNUSED;
 /* opened: by a file that is open, for reading on most often; tid: who asks. */
-int sf_constant_getattr(SfView *view, uint64_t inode, bool opened, pid_t tid, struct stat *ret_stat,
-                        bool *ret_fixed) SF_WARN_UNUSED;
+int sf_constant_getattr(SfView *view, uint64_t inode, bool opened, pid_t tid,
+                        SfConstantAnswer *ret_answer) SF_WARN_UNUSED;
 /* Calls each() for the files whose attributes were told last: all of SF_CONSTANT_MSEC, but where
  * there are many. */
 void sf_constants_each_told(SfView *view, void (*each)(uint64_t inode, void *data), void *data);
