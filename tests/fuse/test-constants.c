@@ -227,6 +227,27 @@ static void test_large(void **state)
     (void)close(fd);
 }
 
+/* What cannot be made for a moment stays what it was, size and all. */
+static void test_no_answer(void **state)
+{
+    const CapturedMount *m = *state;
+    g_autofree char *path = g_build_filename(m->top, ONLINE, NULL);
+    struct stat before, after;
+
+    set_quota(m, QUOTA_4);
+    assert_reads(m, ONLINE, "12-15\n");
+    assert_int_equal(stat(path, &before), 0);
+    set_quota(m, "");
+    let_pass();
+    assert_int_equal(stat(path, &after), 0);
+    assert_int_equal(after.st_size, before.st_size);
+    assert_memory_equal(&after.st_mtim, &before.st_mtim, sizeof(after.st_mtim));
+    assert_reads(m, ONLINE, "12-15\n");
+    set_quota(m, QUOTA_MAX);
+    let_pass();
+    assert_reads(m, ONLINE, ALL);
+}
+
 static void test_refusals(void **state)
 {
     const CapturedMount *m = *state;
@@ -261,6 +282,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_changes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_slow_reader, setup, teardown),
         cmocka_unit_test_setup_teardown(test_large, setup_host, teardown),
+        cmocka_unit_test_setup_teardown(test_no_answer, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
     };
     int r = captured_main(argc, argv, &scenarios);
