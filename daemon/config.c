@@ -58,7 +58,7 @@ static bool apply_number(const char *value, unsigned least, unsigned most, unsig
 
 static bool apply_workers(SfConfig *config, const char *value, char *error, size_t error_size)
 {
-    return apply_number(value, 0, 64, &config->workers, error, error_size);
+    return apply_number(value, 0, 48, &config->workers, error, error_size);
 }
 
 static bool apply_max_containers(SfConfig *config, const char *value, char *error,

@@ -27,7 +27,7 @@
 
 #include "lib/base/fd.h"
 
-#define STORE_MAX 32768u
+#define STORE_MAX 36864u
 #define NAME_MAX_BYTES 40u
 #define MESSAGE_MAX 4096u
 #define FIRST_FD 3

@@ -202,10 +202,17 @@ static int bind_one(int root_fd, SfAttachTarget *target, SfAttachReport *report)
     return 0;
 }
 
+/* Of either mount: which one a file was bound from is what was said when it was bound. */
+static bool is_of_view(const struct statx *stx, const SfAttachReport *report)
+{
+    dev_t dev = stx_dev(stx);
+
+    return dev == report->view_dev || (report->constants_dev && dev == report->constants_dev);
+}
+
 /* Unmounts the view's mounts on a target, and nothing else; returns how many. */
 static int unbind_one(int root_fd, const SfAttachTarget *target, const SfAttachReport *report)
 {
-    dev_t view_dev = target->constant ? report->constants_dev : report->view_dev;
     SF_CLEANUP_FD int dir_fd = open_directory(root_fd, target);
     /* The container has put something of its own over the directory: nothing of ours is in reach.
      */
@@ -222,7 +229,7 @@ static int unbind_one(int root_fd, const SfAttachTarget *target, const SfAttachR
         int r = stat_cached(file_fd, "", &stx);
         if (r < 0)
             return r;
-        if (stx_dev(&stx) != view_dev)
+        if (!is_of_view(&stx, report))
             break;
         r = unmount_name(dir_fd, target->name);
         if (r < 0)
@@ -298,6 +305,8 @@ static int work(const SfAttachPlan *plan, SfAttachReport *report)
         r = sf_attach_view_dev(spec->view, &report->view_dev);
         if (r == 0 && spec->constants)
             r = sf_attach_view_dev(spec->constants, &report->constants_dev);
+        if (r == -ESTALE && report->view_dev && plan->detach)
+            r = 0; /* what was bound from there cannot be told any more; the rest can */
     }
     if (r == 0 && !plan->detach)
         r = take_all(plan, report);

@@ -43,7 +43,7 @@ static void free_job(void *data)
     g_free(job);
 }
 
-void sf_healer_add(SfRegistry *registry, SfEntry *entry)
+void sf_healer_add(SfRegistry *registry, SfEntry *entry, bool constants)
 {
     Job *job = g_new0(Job, 1);
 
@@ -61,7 +61,7 @@ void sf_healer_add(SfRegistry *registry, SfEntry *entry)
     for (unsigned i = 0; i < sf_view_file_count(entry->view); i++) {
         SfViewFileInfo info;
         sf_view_file_info(entry->view, i, &info);
-        if (info.covered)
+        if (info.covered || (constants && !info.constant))
             continue;
         g_ptr_array_add(job->paths, (char *)info.path);
         g_array_append_val(job->writable, info.writable);

@@ -20,6 +20,9 @@
 #include "lib/base/io.h"
 
 #define DEFAULT_MAX_CONTAINERS 5000
+/* Between two recalls of one container's constants, whose attributes last for five times as long.
+ */
+#define RECALL_PAUSE_MSEC 20
 
 static const struct {
     const char *folder;
@@ -38,6 +41,9 @@ static void remove_watches(SfEntry *entry)
     for (unsigned i = 0; entry->limit_watches && i < entry->limit_watches->len; i++)
         sf_cgroup_watch_remove(watcher, g_array_index(entry->limit_watches, unsigned, i));
     g_clear_pointer(&entry->limit_watches, g_array_unref);
+    if (entry->recall_source)
+        g_source_remove(entry->recall_source);
+    entry->recall_source = 0;
 }
 
 static void free_mounts(SfEntry *entry)
@@ -117,14 +123,36 @@ static void on_cgroup_gone(void *data)
     end_registered(entry, "its cgroup was removed");
 }
 
-static void on_limits_changed(void *data)
+static void recall(SfEntry *entry)
 {
-    const SfEntry *entry = data;
     const SfMountBackend *backend = &entry->registry->options.backend;
     void *mount = entry->mounts[SF_MOUNT_CONSTANTS].mount;
 
+    entry->recalled_usec = g_get_monotonic_time();
     if (mount)
         backend->recall(backend->data, mount);
+}
+
+static gboolean on_recall_due(void *data)
+{
+    SfEntry *entry = data;
+
+    entry->recall_source = 0; /* removed by what is returned */
+    recall(entry);
+    return G_SOURCE_REMOVE;
+}
+
+/* At once, and then not again for a while: who writes all the time costs no more than that. */
+static void on_limits_changed(void *data)
+{
+    SfEntry *entry = data;
+
+    if (entry->recall_source)
+        return;
+    if (g_get_monotonic_time() - entry->recalled_usec >= RECALL_PAUSE_MSEC * 1000)
+        recall(entry);
+    else
+        entry->recall_source = g_timeout_add(RECALL_PAUSE_MSEC, on_recall_due, entry);
 }
 
 static gboolean on_init_ended(int fd, GIOCondition condition, void *data)
@@ -276,15 +304,6 @@ void sf_registry_leave_entry(SfEntry *entry)
     g_free(entry);
 }
 
-static bool is_held(const SfEntry *entry)
-{
-    bool held = true;
-
-    for (SfViewMount kind = 0; kind < SF_MOUNT_KINDS; kind++)
-        held = held && entry->mounts[kind].held;
-    return held;
-}
-
 void sf_registry_keep_views(SfRegistry *registry)
 {
     registry->keep_views = true;
@@ -315,7 +334,7 @@ void sf_registry_free(SfRegistry *registry)
     sf_healer_free(registry->healer);
     sf_restore_free(registry->restore);
     for (unsigned i = 0; i < count; i++) {
-        if (!registry->leave && !(registry->keep_views && is_held(entries[i]))) {
+        if (!registry->leave && !(registry->keep_views && entries[i]->mounts[SF_MOUNT_VIEW].held)) {
             end_registered(entries[i], "the daemon stops");
             continue;
         }

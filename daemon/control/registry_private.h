@@ -103,7 +103,8 @@ int sf_registry_list(int directory_fd, GPtrArray **names) SF_WARN_UNUSED;
 /* Attaches views anew in containers whose files lost theirs, one after the other in a thread that
  * ends when it is done. */
 typedef struct SfHealer SfHealer;
-void sf_healer_add(SfRegistry *registry, SfEntry *entry);
+/* constants: those files alone; the others are as they were. */
+void sf_healer_add(SfRegistry *registry, SfEntry *entry, bool constants);
 /* Works off what was added; again after each addition. */
 void sf_healer_start(SfRegistry *registry);
 /* Ends the thread. */

@@ -118,37 +118,53 @@ static int prime(SfRestore *restore)
     return r;
 }
 
-/* Mounts it where nobody can use what is mounted there. */
-static int mount_again(SfEntry *entry, SfViewMount kind)
+/* Mounts it where nobody can use what is mounted there. *ret_dead: something was. */
+static int mount_again(SfEntry *entry, SfViewMount kind, bool *ret_dead)
 {
     const SfMountBackend *backend = &entry->registry->options.backend;
 
     int r = backend->unmount_stale(backend->data, entry->mounts[kind].point);
+    *ret_dead = r > 0;
     return r < 0 ? r : sf_registry_mount(entry, kind, true);
 }
 
-/* fds: duplicates, as the backend takes one over also when it fails; -1 for one that it has. */
-static int resume_mounts(SfEntry *entry, int fds[SF_MOUNT_KINDS])
+/* fd: a duplicate, as the backend takes it over also when it fails. */
+static int resume_mount(SfEntry *entry, SfViewMount kind, int fd)
 {
     const SfMountBackend *backend = &entry->registry->options.backend;
-    int r = 0;
+    SfMounted *mounted = &entry->mounts[kind];
 
-    for (SfViewMount kind = 0; kind < SF_MOUNT_KINDS && r >= 0; kind++) {
-        SfMounted *mounted = &entry->mounts[kind];
-        if (fds[kind] < 0) { /* of a daemon that had no such mount */
-            r = mount_again(entry, kind);
-            continue;
-        }
-        r = backend->resume_view(backend->data, entry->view, kind, mounted->point,
-                                 sf_steal_fd(&fds[kind]), &mounted->mount);
-        mounted->held = r >= 0;
-    }
+    int r =
+        backend->resume_view(backend->data, entry->view, kind, mounted->point, fd, &mounted->mount);
+    mounted->held = r >= 0;
+    return r;
+}
+
+/* What is open cannot be taken up twice: the view's own comes last. */
+static int resume_mounts(SfRestore *restore, SfEntry *entry, int fds[SF_MOUNT_KINDS],
+                         bool *ret_dead)
+{
+    bool had_constants = fds[SF_MOUNT_CONSTANTS] >= 0;
+    int r;
+
+    *ret_dead = false;
+    if (had_constants)
+        r = resume_mount(entry, SF_MOUNT_CONSTANTS, sf_steal_fd(&fds[SF_MOUNT_CONSTANTS]));
+    else /* of a daemon that had no such mount, or lost in between */
+        r = mount_again(entry, SF_MOUNT_CONSTANTS, ret_dead);
+    if (r < 0)
+        return r;
+    adopt_kept(restore, entry, true);
+    r = resume_mount(entry, SF_MOUNT_VIEW, sf_steal_fd(&fds[SF_MOUNT_VIEW]));
+    if (r < 0 && !had_constants)
+        sf_registry_unmount(entry, SF_MOUNT_CONSTANTS);
     return r;
 }
 
 static int resume(SfRestore *restore, SfEntry *entry, SfWaiting *waiting)
 {
     int fds[SF_MOUNT_KINDS];
+    bool dead = false;
     int r = prime(restore);
 
     for (SfViewMount kind = 0; kind < SF_MOUNT_KINDS; kind++) {
@@ -157,10 +173,8 @@ static int resume(SfRestore *restore, SfEntry *entry, SfWaiting *waiting)
         if (take && fds[kind] < 0)
             r = -errno;
     }
-    if (r >= 0) {
-        adopt_kept(restore, entry, true);
-        r = resume_mounts(entry, fds);
-    }
+    if (r >= 0)
+        r = resume_mounts(restore, entry, fds, &dead);
     for (SfViewMount kind = 0; kind < SF_MOUNT_KINDS; kind++)
         (void)sf_close(fds[kind]);
     if (r < 0)
@@ -171,18 +185,21 @@ static int resume(SfRestore *restore, SfEntry *entry, SfWaiting *waiting)
     restore->registry->counts.resumed++;
     g_message("view resumed: %u files open, container=%s", sf_view_open_handles(entry->view),
               entry->id);
+    if (dead)
+        sf_healer_add(restore->registry, entry, true);
     return 0;
 }
 
 /* Nobody held the connection: what is mounted there, and in the container, is dead. */
 static int make_anew(SfRestore *restore, SfEntry *entry, SfWaiting *waiting)
 {
+    bool dead;
     int r = 0;
 
     adopt_kept(restore, entry, false);
     for (SfViewMount kind = 0; kind < SF_MOUNT_KINDS && r >= 0; kind++) {
         sf_waiting_drop(restore, waiting, kind);
-        r = mount_again(entry, kind);
+        r = mount_again(entry, kind, &dead);
     }
     for (SfViewMount kind = 0; kind < SF_MOUNT_KINDS && r < 0; kind++) {
         if (entry->mounts[kind].mount)
@@ -191,7 +208,7 @@ static int make_anew(SfRestore *restore, SfEntry *entry, SfWaiting *waiting)
     if (r < 0)
         return r;
     forget_kept(restore, entry, false);
-    sf_healer_add(restore->registry, entry);
+    sf_healer_add(restore->registry, entry, false);
     return 0;
 }
 
@@ -408,7 +425,7 @@ static bool adopt(SfRestore *restore, const SfPending *pending)
         return !wait;
     }
     if (entry) {
-        sf_healer_add(registry, entry);
+        sf_healer_add(registry, entry, false);
         g_message("container adopted: it started without a daemon, container=%s", pending->id);
     }
     return true;

@@ -114,9 +114,8 @@ static void check_all(SfCgroupWatcher *watcher)
 
     for (GList *link = numbers; link; link = link->next) {
         Watch *watch = g_hash_table_lookup(watcher->watches, link->data);
-        if (watch && watch->limits)
-            watcher->events.changed(watch->data);
-        else if (watch && !is_there(watch))
+        /* What limits say is asked for anew in a moment all the same. */
+        if (watch && !watch->limits && !is_there(watch))
             report(watcher, watch);
     }
 }

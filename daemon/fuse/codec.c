@@ -27,6 +27,8 @@
 #define CACHE_FOREVER_SEC (365.0 * 24 * 3600)
 /* A changed limit is seen after that at the latest. */
 #define CACHE_SHORT_SEC 0.1
+/* Of names that were absent while a CPU came, say. */
+#define CACHE_NEVER_SEC 10
 
 struct SfCodec {
     struct fuse_session *session; /* owned */
@@ -91,15 +93,16 @@ static void op_init(void *data, struct fuse_conn_info *conn)
     conn->max_readahead = 0;
 }
 
-/* The kernel remembers that there is none by the number 0. */
-static void reply_entry(fuse_req_t req, int r, struct fuse_entry_param *entry, bool constant)
+/* The kernel remembers that there is none by the number 0, for absent_sec. */
+static void reply_entry(fuse_req_t req, int r, struct fuse_entry_param *entry, bool constant,
+                        double absent_sec)
 {
-    if (r < 0 && !(r == -ENOENT && constant)) {
+    if (r < 0 && !(r == -ENOENT && absent_sec > 0)) {
         reply_error(req, r);
         return;
     }
     entry->ino = r < 0 ? 0 : entry->attr.st_ino;
-    entry->entry_timeout = cache_sec(constant);
+    entry->entry_timeout = r < 0 ? absent_sec : cache_sec(constant);
     (void)fuse_reply_entry(req, entry);
 }
 
@@ -109,7 +112,8 @@ static void lookup_constant(fuse_req_t req, fuse_ino_t parent, const char *name)
     int r = sf_constant_lookup(serving->view, parent, name, &answer);
     struct fuse_entry_param entry = {.attr = answer.stat, .attr_timeout = cache_sec(answer.fixed)};
 
-    reply_entry(req, r, &entry, answer.constant);
+    double absent_sec = answer.constant ? CACHE_FOREVER_SEC : answer.never ? CACHE_NEVER_SEC : 0;
+    reply_entry(req, r, &entry, answer.constant, absent_sec);
     if (answer.changed)
         forget_size(answer.stat.st_ino);
 }
@@ -126,7 +130,7 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
     int r = sf_view_lookup(serving->view, parent, name, &entry.attr, &constant);
     bool stale = r >= 0 && sf_view_is_stale(serving->view, entry.attr.st_ino);
     entry.attr_timeout = stale ? 0 : cache_sec(constant);
-    reply_entry(req, r, &entry, constant);
+    reply_entry(req, r, &entry, constant, constant ? CACHE_FOREVER_SEC : 0);
 }
 
 static void getattr_of_constant(fuse_req_t req, fuse_ino_t inode, bool opened)
@@ -273,12 +277,15 @@ static void op_open(fuse_req_t req, fuse_ino_t inode, struct fuse_file_info *fi)
 static void read_constant(fuse_req_t req, fuse_ino_t inode, size_t size, off_t offset)
 {
     SF_SCRATCH SfText *text = sf_scratch_take();
-    int r = sf_constant_read(serving->view, inode, (uint64_t)offset, size, text);
+    bool changed;
+    int r = sf_constant_read(serving->view, inode, (uint64_t)offset, size, text, &changed);
 
     if (r < 0)
         reply_error(req, r);
     else
         (void)fuse_reply_buf(req, text->data, text->len);
+    if (changed)
+        forget_size(inode);
 }
 
 static void op_read(fuse_req_t req, fuse_ino_t inode, size_t size, off_t offset,
@@ -553,7 +560,9 @@ SfCodecServed sf_codec_serve(SfCodec *codec, const SfCodecPeer *peer, char *requ
     /* The kernel never does that; without a header there is nobody to answer. */
     if (len < sizeof(*header))
         return now.served;
-    now.request = header->unique & ~UNIQUE_RESEND;
+    /* Each connection counts its own, in steps of two (FUSE_REQ_ID_STEP); the view's open files are
+     * of both. */
+    now.request = (header->unique & ~UNIQUE_RESEND) | (peer->kind == SF_MOUNT_CONSTANTS);
     now.again |= (header->unique & UNIQUE_RESEND) != 0;
     if (header->opcode == FUSE_POLL && len >= sizeof(*header) + sizeof(*poll_in))
         now.waiter = poll_in->kh;

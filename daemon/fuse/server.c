@@ -24,7 +24,8 @@
 #include "daemon/fuse/lanes.h"
 
 #define WORKERS_MIN 8
-#define WORKERS_MAX 64
+#define WORKERS_MAX 48
+G_STATIC_ASSERT(WORKERS_MAX < SF_KEEP_JOURNALS); /* the rest are for requests that wait */
 /* Threads of a lane: a container whose cgroups hang in the kernel takes one for each of its two
  * connections, and leaves others. */
 #define LANE_WORKERS 4
@@ -234,9 +235,9 @@ static int serve_one(Worker *worker, SfConnection *connection)
 static bool others_are_served(const SfServer *server, SfConnection *connection)
 {
     uint64_t now = coarse_nsec(), own = atomic_load(&connection->requests);
-    uint64_t all = sf_server_requests(server);
+    uint64_t all = sf_server_requests(server), before = atomic_load(&connection->seen_all);
 
-    if (all - atomic_load(&connection->seen_all) > own - atomic_load(&connection->seen_own))
+    if (before > 0 && all - before > own - atomic_load(&connection->seen_own))
         atomic_store(&connection->others_nsec, now);
     atomic_store(&connection->seen_all, all);
     atomic_store(&connection->seen_own, own);
@@ -267,7 +268,8 @@ static bool serve_turn(Worker *worker, SfConnection *connection)
     /* ENOENT: the request was withdrawn while it was copied. */
     for (; i < TURN && (r >= 0 || r == -ENOENT || r == -EINTR); i++)
         r = serve_one(worker, connection);
-    if (i == TURN && r >= 0 && worker->reader_count >= FLOOD_READERS)
+    bool alone = worker->server->worker_count < 2 * sf_lanes_count(worker->server->lanes);
+    if (i == TURN && r >= 0 && worker->reader_count >= FLOOD_READERS && !alone)
         rest(worker, connection, nsec_of(CLOCK_MONOTONIC) - begin);
     return r != -ENODEV;
 }

@@ -24,6 +24,8 @@
 #define SMALL_BYTES 4096u
 /* Where nobody can say from where a thread reads, a text this old is made anew. */
 #define UNSEEN_NSEC (UINT64_C(1000) * 1000 * 1000)
+/* Who reads on after so long finds what is there now. */
+#define GOES_ON_NSEC (60 * NSEC_PER_SEC)
 
 /* What was told of a file last. */
 typedef struct Held {
@@ -103,19 +105,22 @@ static void show(struct stat *stat, size_t len, long stamp)
     stat->st_mtim.tv_nsec = stamp;
 }
 
-/* *ret_changed: it is another text than before. */
-static long hold(SfView *view, uint64_t inode, const SfText *text, bool *ret_changed)
+/* fill: pages are being filled. *ret_changed: it is another text than before. */
+static long hold(SfView *view, uint64_t inode, const SfText *text, bool fill, bool *ret_changed)
 {
     SfConstants *constants = constants_of(view);
     long stamp = stamp_of(text->data, text->len);
 
     (void)pthread_mutex_lock(&constants->lock);
     Held *held = find(constants, inode);
-    if (!held)
+    if (!held) {
         held = &constants->held[constants->next++ % HELD];
+        sf_text_clear(&held->text); /* another file's, which may have been large */
+        *held = (Held){.text = SF_TEXT_INIT};
+    }
     *ret_changed = held->inode == inode && (held->len != text->len || held->stamp != stamp);
-    bool same = held->inode == inode && held->len == text->len && held->stamp == stamp;
-    if (!same || held->has_text || text->len <= SMALL_BYTES) { /* else the pages have it */
+    bool same = held->inode == inode && !*ret_changed;
+    if (fill || !same || held->has_text || text->len <= SMALL_BYTES) { /* else the pages have it */
         sf_text_reset(&held->text);
         sf_text_append(&held->text, text->data, text->len);
         held->has_text = !held->text.error; /* no memory: made again when it is read */
@@ -164,7 +169,8 @@ static bool copy_held(SfView *view, uint64_t inode, uint64_t offset, size_t size
 }
 
 /* The text of now, held. */
-static int make(SfView *view, uint64_t inode, SfText *text, long *ret_stamp, bool *ret_changed)
+static int make(SfView *view, uint64_t inode, bool fill, SfText *text, long *ret_stamp,
+                bool *ret_changed)
 {
     Place place;
 
@@ -174,23 +180,26 @@ static int make(SfView *view, uint64_t inode, SfText *text, long *ret_stamp, boo
         return -EISDIR;
     int r = sf_view_render(view, &place, text);
     if (r >= 0)
-        *ret_stamp = hold(view, inode, text, ret_changed);
+        *ret_stamp = hold(view, inode, text, fill, ret_changed);
     return r;
 }
 
 /* What cannot be made now is what it was: the pages have that. A file that cannot be read at all
  * has attributes all the same; who reads it gets the error. */
-static void make_and_show(SfView *view, SfConstantAnswer *answer)
+static bool make_and_show(SfView *view, SfConstantAnswer *answer)
 {
     SF_SCRATCH SfText *text = sf_scratch_take();
     uint64_t inode = answer->stat.st_ino;
     Held held;
     long stamp;
 
-    if (make(view, inode, text, &stamp, &answer->changed) >= 0)
+    if (make(view, inode, false, text, &stamp, &answer->changed) >= 0)
         show(&answer->stat, text->len, stamp);
     else if (what_is_held(view, inode, &held))
         show(&answer->stat, held.len, held.stamp);
+    else
+        return false;
+    return true;
 }
 
 static bool is_fixed(const SfView *view, uint64_t inode)
@@ -203,7 +212,7 @@ static bool is_fixed(const SfView *view, uint64_t inode)
     return ops->fixed && ops->fixed(place.below->relative);
 }
 
-/* A name that the host does not have, and never will, in a directory that is there: those of a CPU
+/* A name that the host does not have, and will not, in a directory that is there: those of a CPU
  * come and go with it. */
 static bool is_never(SfView *view, uint64_t parent, const char *name)
 {
@@ -226,12 +235,11 @@ int sf_constant_lookup(SfView *view, uint64_t parent, const char *name,
     *ret_answer = (SfConstantAnswer){0};
     int r = sf_view_lookup(view, parent, name, &ret_answer->stat, &ret_answer->constant);
 
-    if (r == -ENOENT && !ret_answer->constant)
-        ret_answer->constant = is_never(view, parent, name);
+    ret_answer->never = r == -ENOENT && !ret_answer->constant && is_never(view, parent, name);
     ret_answer->fixed = ret_answer->constant;
     if (r >= 0 && S_ISREG(ret_answer->stat.st_mode)) {
-        ret_answer->fixed = is_fixed(view, ret_answer->stat.st_ino);
-        make_and_show(view, ret_answer);
+        ret_answer->fixed =
+            make_and_show(view, ret_answer) && is_fixed(view, ret_answer->stat.st_ino);
     }
     return r;
 }
@@ -241,10 +249,11 @@ static bool goes_on(SfView *view, pid_t tid, uint64_t made_nsec)
 {
     uint64_t offset;
 
+    uint64_t age_nsec = sf_view_nsec() - made_nsec;
     int r = sf_thread_read_offset(sf_container_host(view->container), tid, &offset);
     if (r == -EAGAIN)
-        return sf_view_nsec() - made_nsec <= UNSEEN_NSEC;
-    return r < 0 || offset > 0;
+        return age_nsec <= UNSEEN_NSEC;
+    return age_nsec <= GOES_ON_NSEC && (r < 0 || offset > 0);
 }
 
 int sf_constant_getattr(SfView *view, uint64_t inode, bool opened, pid_t tid,
@@ -260,7 +269,7 @@ int sf_constant_getattr(SfView *view, uint64_t inode, bool opened, pid_t tid,
     if (opened && what_is_held(view, inode, &held) && goes_on(view, tid, held.made_nsec))
         show(&ret_answer->stat, held.len, held.stamp);
     else
-        make_and_show(view, ret_answer);
+        ret_answer->fixed &= make_and_show(view, ret_answer);
     return 0;
 }
 
@@ -282,15 +291,16 @@ void sf_constants_each_told(SfView *view, void (*each)(uint64_t inode, void *dat
         each(inodes[i], data);
 }
 
-int sf_constant_read(SfView *view, uint64_t inode, uint64_t offset, size_t size, SfText *text)
+int sf_constant_read(SfView *view, uint64_t inode, uint64_t offset, size_t size, SfText *text,
+                     bool *ret_changed)
 {
     SF_SCRATCH SfText *whole = sf_scratch_take();
-    bool changed;
     long stamp;
 
+    *ret_changed = false;
     if (copy_held(view, inode, offset, size, text))
         return text->error;
-    int r = make(view, inode, whole, &stamp, &changed);
+    int r = make(view, inode, true, whole, &stamp, ret_changed);
     if (r >= 0 && offset < whole->len)
         sf_text_append(text, whole->data + offset, MIN(size, whole->len - (size_t)offset));
     return r < 0 ? r : text->error;

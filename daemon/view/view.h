@@ -64,6 +64,7 @@ typedef enum SfViewMount {
 typedef struct SfConstantAnswer {
     struct stat stat;
     bool constant; /* the name stands for it, or for nothing, as long as the view is there */
+    bool never;    /* there is nothing, and will be nothing: to be asked again seldom */
     bool fixed;    /* the attributes hold as long */
     /* Others than were told before: of two answers on their way the kernel may take the older one,
      * and shall ask again. */
@@ -78,9 +79,10 @@ int sf_constant_getattr(SfView *view, uint64_t inode, bool opened, pid_t tid,
  * there are many. */
 void sf_constants_each_told(SfView *view, void (*each)(uint64_t inode, void *data), void *data);
 /* Appends at most size bytes from the offset on of the text whose attributes were told last.
- * -EISDIR, or what the provider says. */
-int sf_constant_read(SfView *view, uint64_t inode, uint64_t offset, size_t size,
-                     SfText *text) SF_WARN_UNUSED;
+ * -EISDIR, or what the provider says. *ret_changed: that one is not there any more, and
+ * another was made. */
+int sf_constant_read(SfView *view, uint64_t inode, uint64_t offset, size_t size, SfText *text,
+                     bool *ret_changed) SF_WARN_UNUSED;
 
 /* An open file: a text of one moment; an open directory: its entries of one moment. What it holds
  * is kept (lib/base/keep.h): another process can go on with it. */

@@ -108,6 +108,36 @@ all_healed() {
     [ "$(memtotal loss0 2>/dev/null)$(memtotal loss1 2>/dev/null)$(memtotal loss2 2>/dev/null)" = 262144262144262144 ]
 }
 
+# One of its two connections is gone: the next daemon makes that one anew, and nothing else changes.
+case_constants_lost() {
+    local first rest
+    containers_run lost 1 || return
+    exec 7<"${ROOTS[0]}/proc/stat"
+    IFS= read -r -u 7 -N 30 first
+    mkdir -p "$WORK/fusectl" && mount -t fusectl fusectl "$WORK/fusectl" || fail 'fusectl' || return
+    echo 1 >"$WORK/fusectl/$(stat -c %Ld "$WORK/run/constants/lost0")/abort"
+    umount "$WORK/fusectl"
+    sleep 0.2
+    inside lost0 /proc/cpuinfo >/dev/null 2>&1 && fail 'a file without a connection can be read'
+    check_eq 'MemTotal meanwhile' "$(memtotal lost0)" 262144
+    daemon_replace || fail 'no new daemon'
+    eventually 10 has_cpus lost0 2 || fail "CPUs afterwards: $(cpus lost0 2>&1)"
+    check_eq 'MemTotal' "$(memtotal lost0)" 262144
+    check_eq 'views resumed' "$(status_of resumed)" 1
+    rest=$(cat <&7)
+    exec 7<&-
+    check_match 'the file that was open' "$first$rest" '^cpu  .*softirq [0-9 ]*$'
+    # And over the next death as any other.
+    daemon_replace || fail 'no new daemon'
+    check_eq 'CPUs' "$(cpus lost0)" 2
+    ctl detach lost0 >/dev/null || fail 'detach'
+    check_eq 'mounts of views in the container' "$(grep -c "$WORK/run/.*fuse[.]sysfsd\|/proc/cpuinfo .*fuse[.]sysfsd" "${ROOTS[0]%/root}/mountinfo")" 0
+}
+
+has_cpus() { # ID COUNT
+    [ "$(cpus "$1" 2>/dev/null)" = "$2" ]
+}
+
 # A container that ends while no daemon runs leaves nothing.
 case_gone_meanwhile() {
     containers_run gone 2 || return
@@ -220,6 +250,7 @@ kill_cases() {
     run_case upgrade case_upgrade 5
     run_case monotonic case_monotonic
     run_case total-loss case_total_loss
+    run_case constants-lost case_constants_lost
     run_case gone-meanwhile case_gone_meanwhile
     run_case cgroup-gone-meanwhile case_cgroup_gone_meanwhile
     run_case started-without case_started_without
