@@ -138,14 +138,21 @@ static inline void put_namespaces(ControlWorld *world, const char *process, unsi
  * mount namespace. */
 static inline pid_t start_process(ControlWorld *world, const char *cgroup, unsigned mnt)
 {
-    pid_t pid = fork();
+    int closed[2];
+    char byte;
 
+    assert_int_equal(pipe(closed), 0);
+    pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
         (void)close_range(STDERR_FILENO + 1, UINT_MAX, 0); /* the registry's lock, for one */
         (void)pause();
         _exit(0);
     }
+    /* Ends when the child has closed all of ours: the lock would be held by both. */
+    (void)close(closed[1]);
+    assert_int_equal(read(closed[0], &byte, 1), 0);
+    (void)close(closed[0]);
     g_array_append_val(world->children, pid);
     g_autofree char *number = g_strdup_printf("%d", (int)pid);
     g_autofree char *stat = g_strdup_printf(
