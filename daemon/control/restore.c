@@ -140,22 +140,24 @@ static int resume_mount(SfEntry *entry, SfViewMount kind, int fd)
     return r;
 }
 
-/* What is open cannot be taken up twice: the view's own comes last. */
+/* What is open is taken up before the requests that ask for it, and after what needs new files: it
+ * cannot be taken up twice. */
 static int resume_mounts(SfRestore *restore, SfEntry *entry, int fds[SF_MOUNT_KINDS],
                          bool *ret_dead)
 {
     bool had_constants = fds[SF_MOUNT_CONSTANTS] >= 0;
-    int r;
+    int r = 0;
 
     *ret_dead = false;
-    if (had_constants)
-        r = resume_mount(entry, SF_MOUNT_CONSTANTS, sf_steal_fd(&fds[SF_MOUNT_CONSTANTS]));
-    else /* of a daemon that had no such mount, or lost in between */
+    if (!had_constants) /* of a daemon that had no such mount, or lost in between */
         r = mount_again(entry, SF_MOUNT_CONSTANTS, ret_dead);
     if (r < 0)
         return r;
     adopt_kept(restore, entry, true);
-    r = resume_mount(entry, SF_MOUNT_VIEW, sf_steal_fd(&fds[SF_MOUNT_VIEW]));
+    if (had_constants)
+        r = resume_mount(entry, SF_MOUNT_CONSTANTS, sf_steal_fd(&fds[SF_MOUNT_CONSTANTS]));
+    if (r >= 0)
+        r = resume_mount(entry, SF_MOUNT_VIEW, sf_steal_fd(&fds[SF_MOUNT_VIEW]));
     if (r < 0 && !had_constants)
         sf_registry_unmount(entry, SF_MOUNT_CONSTANTS);
     return r;
