@@ -43,7 +43,7 @@ struct SfConstants {
     Held held[HELD];
 };
 
-SfConstants *sf_constants_new(void)
+static SfConstants *new_constants(void)
 {
     SfConstants *constants = g_new0(SfConstants, 1);
 
@@ -69,7 +69,7 @@ static SfConstants *constants_of(SfView *view)
 
     if (constants)
         return constants;
-    SfConstants *fresh = sf_constants_new();
+    SfConstants *fresh = new_constants();
     if (atomic_compare_exchange_strong(&view->constants, &constants, fresh))
         return fresh;
     sf_constants_free(fresh); /* another thread was first */

@@ -47,7 +47,6 @@ typedef struct Pages {
 
 /* See constants.c. */
 typedef struct SfConstants SfConstants;
-SfConstants *sf_constants_new(void);
 void sf_constants_free(SfConstants *constants);
 
 typedef struct Node {

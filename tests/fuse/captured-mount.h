@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <glib.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -94,6 +95,18 @@ static inline int captured_open(const CapturedMount *m, const char *name, int fl
     g_autofree char *path = g_build_filename(m->top, name, NULL);
 
     return open(path, flags | O_CLOEXEC);
+}
+
+/* Lets the daemon's side look at this thread, as it looks at threads of the host: its procfs is the
+ * captured one. The link, to be unlinked and freed. */
+static inline char *captured_show_thread(const CapturedMount *m)
+{
+    char *link = g_strdup_printf("%s/proc/%d", m->root, (int)gettid());
+    g_autofree char *target = g_strdup_printf("/proc/%d", (int)gettid());
+
+    if (symlink(target, link) < 0)
+        abort();
+    return link;
 }
 
 /* The same arguments for every test: the directory of the scenarios. */

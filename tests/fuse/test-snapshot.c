@@ -85,18 +85,6 @@ static int teardown(void **state)
     return 0;
 }
 
-/* Lets the daemon's side look at this thread, as it looks at threads of the host: its procfs is the
- * captured one. */
-static char *show_thread(const Fixture *f)
-{
-    char *link = g_strdup_printf("%s/proc/%d", f->m.root, (int)gettid());
-    g_autofree char *target = g_strdup_printf("/proc/%d", (int)gettid());
-
-    if (symlink(target, link) < 0)
-        abort();
-    return link;
-}
-
 static int open_file(const Fixture *f, const char *name)
 {
     return captured_open(&f->m, name, O_RDONLY);
@@ -268,7 +256,7 @@ static void read_and_die(Reader *reader)
 static void *run_reader(void *data)
 {
     Reader *reader = data;
-    g_autofree char *link = show_thread(reader->f);
+    g_autofree char *link = captured_show_thread(&reader->f->m);
 
     while (!atomic_load(&reader->f->stop))
         reader->read(reader);
@@ -409,7 +397,7 @@ static void test_one_reader(void **state)
 {
     Fixture *f = *state;
     Reader reader = READER(stat, read_again);
-    g_autofree char *link = show_thread(f);
+    g_autofree char *link = captured_show_thread(&f->m);
     char text[TEXT_MAX], before[TEXT_MAX];
     int fd = open_file(f, "proc/stat");
 
@@ -438,7 +426,7 @@ static void test_beside_openers(void **state)
 {
     Fixture *f = *state;
     Reader reader = READER(stat, read_again);
-    g_autofree char *link = show_thread(f);
+    g_autofree char *link = captured_show_thread(&f->m);
     char text[TEXT_MAX], before[TEXT_MAX] = "";
     int fd = open_file(f, "proc/stat");
 
