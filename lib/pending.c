@@ -19,8 +19,7 @@
 
 #define STAT_MAX 4096
 
-/* proc_pid_stat(5), field 22: when the process started. What comes before may hold any bytes up to
- * the last ')'. */
+/* When the process started, in clock ticks since boot. */
 static int start_of(pid_t pid, uint64_t *ret_ticks)
 {
     char path[64], text[STAT_MAX];
@@ -31,14 +30,8 @@ static int start_of(pid_t pid, uint64_t *ret_ticks)
     int r = sf_read_at(AT_FDCWD, path, text, sizeof(text), &len);
     if (r < 0)
         return r == -ENOENT ? -ESRCH : r;
-    const char *end = memrchr(text, ')', len);
-    if (!end)
+    if (sf_slice_stat_field(sf_slice(text, len), 22, &word) < 0)
         return -EBADMSG;
-    SfSlice rest = sf_slice(end + 1, (size_t)(text + len - end - 1));
-    for (unsigned field = 3; field <= 22; field++) {
-        if (!sf_slice_next_word(&rest, &word))
-            return -EBADMSG;
-    }
     return sf_slice_u64(word, ret_ticks);
 }
 

@@ -6,9 +6,10 @@
 
 #include "daemon/container/container_private.h"
 
-#include <signal.h>
 #include <stdlib.h>
 #include <time.h>
+
+#include "lib/base/thread.h"
 
 #define NSEC_PER_SEC 1000000000ull
 /* The thread wakes this long after the instant the averages stand for, so that the interval has
@@ -194,23 +195,6 @@ static void *sampler_main(void *data)
     return NULL;
 }
 
-/* The daemon takes its signals on the main thread: none may be delivered here. */
-static int start_thread(SfLoadSampler *sampler)
-{
-    sigset_t all, before;
-
-    (void)sigfillset(&all); /* cannot fail */
-    int r = pthread_sigmask(SIG_SETMASK, &all, &before);
-    if (r != 0)
-        return -r;
-    r = pthread_create(&sampler->thread, NULL, sampler_main, sampler);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL); /* as it was: cannot fail */
-    if (r != 0)
-        return -r;
-    (void)pthread_setname_np(sampler->thread, "sysfsd-load"); /* for people */
-    return 0;
-}
-
 SfLoadSampler *sf_load_sampler_new(void)
 {
     pthread_condattr_t attributes;
@@ -225,7 +209,7 @@ SfLoadSampler *sf_load_sampler_new(void)
     (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     (void)pthread_cond_init(&sampler->changed, &attributes);
     (void)pthread_condattr_destroy(&attributes);
-    if (start_thread(sampler) < 0)
+    if (sf_thread_start("sysfsd-load", sampler_main, sampler, &sampler->thread) < 0)
         return sf_load_sampler_unref(sampler);
     return sampler;
 }

@@ -9,11 +9,11 @@
 #include <fcntl.h>
 #include <glib.h>
 #include <pthread.h>
-#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
 #include "lib/base/fd.h"
+#include "lib/base/thread.h"
 
 #define STOP_ID 0 /* no SfViewEvents.id is */
 
@@ -85,7 +85,6 @@ static void *run(void *data)
 static int start(SfPoller *poller)
 {
     struct epoll_event event = {.events = EPOLLIN, .data.u64 = STOP_ID};
-    sigset_t all, before;
 
     poller->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (poller->epoll_fd < 0)
@@ -94,13 +93,8 @@ static int start(SfPoller *poller)
     if (poller->stop_fd < 0 ||
         epoll_ctl(poller->epoll_fd, EPOLL_CTL_ADD, poller->stop_fd, &event) < 0)
         return -errno;
-    (void)sigfillset(&all); /* signals are the main thread's */
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    int r = -pthread_create(&poller->thread, NULL, run, poller);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int r = sf_thread_start("events", run, poller, &poller->thread);
     poller->started = r == 0;
-    if (r == 0)
-        (void)pthread_setname_np(poller->thread, "events");
     return r;
 }
 

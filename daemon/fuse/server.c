@@ -13,7 +13,6 @@
 #include <glib.h>
 #include <pthread.h>
 #include <linux/fuse.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -22,6 +21,7 @@
 
 #include "daemon/fuse/connection.h"
 #include "daemon/fuse/lanes.h"
+#include "lib/base/thread.h"
 
 #define WORKERS_MIN 8
 #define WORKERS_MAX 48
@@ -373,7 +373,7 @@ static void *run_worker(void *data)
 static int start_worker(SfServer *server, unsigned index)
 {
     Worker *worker = &server->workers[index];
-    sigset_t all, before;
+    char name[16];
 
     worker->server = server;
     worker->lane = index % sf_lanes_count(server->lanes);
@@ -385,17 +385,11 @@ static int start_worker(SfServer *server, unsigned index)
     /* Touched now: a fault while the kernel copies a request to a process that is being killed
      * would be an error for the reader. */
     memset(worker->journal, 0, JOURNAL_TOUCHED);
-    (void)sigfillset(&all); /* signals are the main thread's */
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    int r = -pthread_create(&worker->thread, NULL, run_worker, worker);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    (void)g_snprintf(name, sizeof(name), "fuse-%u", index);
+    int r = sf_thread_start(name, run_worker, worker, &worker->thread);
     worker->started = r == 0;
-    if (r == 0) {
-        char name[16];
-        (void)g_snprintf(name, sizeof(name), "fuse-%u", index);
-        (void)pthread_setname_np(worker->thread, name);
+    if (r == 0)
         (void)sf_lanes_bind(server->lanes, worker->lane, worker->thread); /* slower if not */
-    }
     return r;
 }
 

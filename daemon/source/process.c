@@ -81,43 +81,18 @@ static int parse_pid(SfSlice word, pid_t *ret_pid)
     return 0;
 }
 
-static int parse_stat_field(unsigned field, SfSlice word, SfPidStat *stat)
-{
-    switch (field) {
-    case 3:
-        if (word.len != 1)
-            return -EINVAL;
-        stat->state = word.data[0];
-        return 0;
-    case 4:
-        return parse_pid(word, &stat->ppid);
-    case 20:
-        return sf_slice_u64(word, &stat->num_threads) < 0 ? -EINVAL : 0;
-    case 22:
-        return sf_slice_u64(word, &stat->start_ticks) < 0 ? -EINVAL : 0;
-    default:
-        return 0;
-    }
-}
-
 int sf_pid_stat_parse(const char *text, size_t len, SfPidStat *ret_stat)
 {
-    const char *name_end = len > 0 ? memrchr(text, ')', len) : NULL;
-    if (!name_end)
-        return -EINVAL;
-
-    SfSlice rest = sf_slice(name_end + 1, len - (size_t)(name_end + 1 - text));
-    SfSlice word;
+    SfSlice all = sf_slice(text, len), state, parent, threads, start;
     SfPidStat stat = {0};
-    rest = sf_slice_trim(rest);
-    /* Numbering as in proc(5): 1 is the pid, 2 the name just passed. */
-    for (unsigned field = 3; field <= 22; field++) {
-        if (!sf_slice_next_word(&rest, &word))
-            return -EINVAL;
-        int r = parse_stat_field(field, word, &stat);
-        if (r < 0)
-            return r;
-    }
+
+    if (sf_slice_stat_field(all, 3, &state) < 0 || sf_slice_stat_field(all, 4, &parent) < 0 ||
+        sf_slice_stat_field(all, 20, &threads) < 0 || sf_slice_stat_field(all, 22, &start) < 0)
+        return -EINVAL;
+    if (state.len != 1 || parse_pid(parent, &stat.ppid) < 0 ||
+        sf_slice_u64(threads, &stat.num_threads) < 0 || sf_slice_u64(start, &stat.start_ticks) < 0)
+        return -EINVAL;
+    stat.state = state.data[0];
     *ret_stat = stat;
     return 0;
 }
@@ -143,14 +118,8 @@ int sf_thread_cpu(const SfHost *host, pid_t tid, unsigned *ret_cpu)
     int r = read_record(host, tid, "stat", text, sizeof(text), &len);
     if (r < 0)
         return gone(r);
-    const char *name_end = len > 0 ? memrchr(text, ')', len) : NULL;
-    if (!name_end)
+    if (sf_slice_stat_field(sf_slice(text, len), 39, &word) < 0) /* the CPU it ran on last */
         return -EINVAL;
-    SfSlice rest = sf_slice(name_end + 1, len - (size_t)(name_end + 1 - text));
-    for (unsigned field = 3; field <= 39; field++) { /* as proc(5) numbers them */
-        if (!sf_slice_next_word(&rest, &word))
-            return -EINVAL;
-    }
     if (sf_slice_u64(word, &value) < 0 || value > INT_MAX)
         return -EINVAL;
     *ret_cpu = (unsigned)value;

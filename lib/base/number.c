@@ -66,6 +66,20 @@ bool sf_slice_next_word(SfSlice *rest, SfSlice *ret_word)
     return true;
 }
 
+int sf_slice_stat_field(SfSlice text, unsigned number, SfSlice *ret_word)
+{
+    const char *name_end = text.len > 0 ? memrchr(text.data, ')', text.len) : NULL;
+
+    if (!name_end)
+        return -EINVAL;
+    SfSlice rest = sf_slice(name_end + 1, text.len - (size_t)(name_end + 1 - text.data));
+    for (unsigned field = 3; field <= number; field++) {
+        if (!sf_slice_next_word(&rest, ret_word))
+            return -EINVAL;
+    }
+    return 0;
+}
+
 static bool is_trimmed(char c)
 {
     return is_blank(c) || c == '\n';

@@ -125,6 +125,21 @@ static void test_words(void **state)
     assert_true(sf_slice_eq(word, "three"));
 }
 
+static void test_stat_field(void **state)
+{
+    static const char text[] = "7 (a) b) 3) S 1 2 33\n";
+    SfSlice word = sf_slice(NULL, 0);
+
+    assert_int_equal(sf_slice_stat_field(sf_slice(text, strlen(text) - 1), 3, &word), 0);
+    assert_true(sf_slice_eq(word, "S")); /* after the last bracket */
+    assert_int_equal(sf_slice_stat_field(sf_slice(text, strlen(text) - 1), 6, &word), 0);
+    assert_true(sf_slice_eq(word, "33"));
+    assert_int_equal(sf_slice_stat_field(sf_slice(text, strlen(text) - 1), 7, &word), -EINVAL);
+    assert_int_equal(sf_slice_stat_field(sf_slice(text, 5), 9, &word), -EINVAL);
+    assert_int_equal(sf_slice_stat_field(sf_slice("7 a S", 5), 3, &word), -EINVAL);
+    assert_int_equal(sf_slice_stat_field(sf_slice(NULL, 0), 3, &word), -EINVAL);
+}
+
 static void test_fields(void **state)
 {
     SfSlice rest = sf_slice_str("0::/a:b"), field;
@@ -169,13 +184,10 @@ static void test_saturating(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_u64),
-        cmocka_unit_test(test_i64),
-        cmocka_unit_test(test_limit),
-        cmocka_unit_test(test_lines),
-        cmocka_unit_test(test_words),
-        cmocka_unit_test(test_fields),
-        cmocka_unit_test(test_compare_and_trim),
+        cmocka_unit_test(test_u64),        cmocka_unit_test(test_i64),
+        cmocka_unit_test(test_limit),      cmocka_unit_test(test_lines),
+        cmocka_unit_test(test_words),      cmocka_unit_test(test_stat_field),
+        cmocka_unit_test(test_fields),     cmocka_unit_test(test_compare_and_trim),
         cmocka_unit_test(test_saturating),
     };
 
