@@ -51,6 +51,8 @@ typedef struct Serving {
     SfViewRequest request;
     uint64_t waiter; /* of a POLL */
     bool again;
+    SfCodecTurn turn;
+    uint64_t told;
     SfCodec *keep_init; /* the reply is INIT's: keep it in this codec */
     int reply_error;    /* negative errno of writing the reply */
     SfCodecServed served;
@@ -146,6 +148,17 @@ static void getattr_of_constant(fuse_req_t req, fuse_ino_t inode, bool opened)
         forget_size(inode);
 }
 
+/* The answer to who only looks has the kernel drop every other one that is on its way: also one
+ * that was to show a new text to a reader which began anew, and which would then read the old one
+ * once more. So such a question is answered last, when no other is left that the kernel has asked.
+ */
+static SfViewAsked ask(fuse_req_t req, fuse_ino_t inode)
+{
+    if (serving->turn == SF_CODEC_WAITED && sf_view_is_stale(serving->view, inode))
+        return SF_ASKED_STILL;
+    return sf_view_ask(serving->view, inode, fuse_req_ctx(req)->pid, serving->request);
+}
+
 static void op_getattr(fuse_req_t req, fuse_ino_t inode, struct fuse_file_info *fi)
 {
     struct stat st;
@@ -155,11 +168,18 @@ static void op_getattr(fuse_req_t req, fuse_ino_t inode, struct fuse_file_info *
         getattr_of_constant(req, inode, fi != NULL);
         return;
     }
-    SfViewAsked asked = sf_view_ask(serving->view, inode, fuse_req_ctx(req)->pid, serving->request);
-    if (asked == SF_ASKED_LATER)
+    SfViewAsked asked = ask(req, inode);
+    bool may_wait = asked == SF_ASKED_STILL || asked == SF_ASKED_AFTER;
+    if (may_wait && serving->turn == SF_CODEC_MAY_WAIT) {
+        serving->served.waits = true;
+        fuse_reply_none(req);
+        return;
+    }
+    if (asked == SF_ASKED_LATER || asked == SF_ASKED_AFTER)
         serving->served.shown = inode;
-    else if (asked == SF_ASKED_STILL)
+    else if (asked == SF_ASKED_STILL && serving->told != inode)
         forget_size(inode); /* first: the answer is then good for this question only */
+    serving->served.told = asked == SF_ASKED_STILL ? inode : 0;
     int r = sf_view_getattr(serving->view, inode, &st, &constant);
     if (r < 0)
         reply_error(req, r);
@@ -555,6 +575,8 @@ SfCodecServed sf_codec_serve(SfCodec *codec, const SfCodecPeer *peer, char *requ
                    .key = peer->key,
                    .view = peer->view,
                    .kind = peer->kind,
+                   .turn = peer->turn,
+                   .told = peer->told,
                    .again = again};
 
     /* The kernel never does that; without a header there is nobody to answer. */

@@ -34,18 +34,29 @@ typedef struct SfCodecHooks {
 int sf_codec_new(SfPoller *poller, const SfCodecHooks *hooks, SfCodec **ret_codec) SF_WARN_UNUSED;
 void sf_codec_free(SfCodec *codec);
 
+/* Whether a question may be left unanswered until others have been. */
+typedef enum SfCodecTurn {
+    SF_CODEC_NOW,
+    SF_CODEC_MAY_WAIT,
+    SF_CODEC_WAITED, /* it was left */
+} SfCodecTurn;
+
 /* The connection that a request comes from. */
 typedef struct SfCodecPeer {
     int fd;
     uint64_t key; /* what the poller shall know it by */
     SfView *view; /* borrowed */
     SfViewMount kind;
+    SfCodecTurn turn;
+    uint64_t told; /* WAITED: of this inode the kernel was told since it asked; 0: none */
 } SfCodecPeer;
 
 /* What a request did to a file whose text is in the pages. */
 typedef struct SfCodecServed {
     uint64_t shown;  /* inode: sf_view_expire() is due after SF_VIEW_SHARED_MSEC; 0: none */
     uint64_t closed; /* inode; 0: none */
+    uint64_t told;   /* inode whose attributes the kernel was told to ask for anew; 0: none */
+    bool waits; /* there was no answer: to be served once more, when no other request is left */
 } SfCodecServed;
 
 /* Decodes one request, serves it from the peer's view, writes the one reply (if its kind has one)

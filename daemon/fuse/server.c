@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <glib.h>
+#include <poll.h>
 #include <pthread.h>
 #include <linux/fuse.h>
 #include <stdatomic.h>
@@ -19,6 +20,7 @@
 #include <sys/eventfd.h>
 #include <time.h>
 
+#include "daemon/fuse/aside.h"
 #include "daemon/fuse/connection.h"
 #include "daemon/fuse/lanes.h"
 #include "lib/base/thread.h"
@@ -35,6 +37,8 @@ G_STATIC_ASSERT(WORKERS_MAX < SF_KEEP_JOURNALS); /* the rest are for requests th
  * long, if others were served in the last two seconds: then they find a CPU. A few readers without
  * a pause have full turns as well, and do not rest. */
 #define FLOOD_READERS 7
+/* Milliseconds and requests that questions wait which are best answered last. */
+#define ASIDE_TRIES 4
 #define REST_TIMES 8
 #define REST_MOST_NSEC 10000000
 #define OTHERS_NSEC (UINT64_C(2) * 1000000000)
@@ -69,6 +73,7 @@ typedef struct Worker {
     unsigned lane;
     pid_t readers[TURN]; /* of this turn, each once */
     unsigned reader_count;
+    SfAside aside;          /* of this turn */
     Shown shown[SHOWN_MAX]; /* the next due first */
     unsigned shown_count;
     bool started;
@@ -129,17 +134,28 @@ static uint64_t owner_of(const SfConnection *connection)
 
 static SfCodecPeer peer_of(const SfConnection *connection)
 {
-    return (SfCodecPeer){connection->fd, sf_connection_key(connection), connection->view,
-                         connection->kind};
+    return (SfCodecPeer){.fd = connection->fd,
+                         .key = sf_connection_key(connection),
+                         .view = connection->view,
+                         .kind = connection->kind};
 }
 
-static void expire(SfServer *server, uint64_t key, uint64_t inode);
+static bool expire(SfServer *server, uint64_t key, uint64_t inode);
 
 static void remove_shown(Worker *worker, unsigned index)
 {
     worker->shown_count--;
     memmove(worker->shown + index, worker->shown + index + 1,
             (worker->shown_count - index) * sizeof(*worker->shown));
+}
+
+static void note_shown(Worker *worker, uint64_t key, uint64_t inode)
+{
+    if (worker->shown_count == SHOWN_MAX) /* early does little harm */
+        (void)expire(worker->server, key, inode);
+    else
+        worker->shown[worker->shown_count++] =
+            (Shown){key, inode, coarse_nsec() + SF_VIEW_SHARED_MSEC * UINT64_C(1000000)};
 }
 
 static void note_served(Worker *worker, uint64_t key, const SfCodecServed *served)
@@ -150,13 +166,8 @@ static void note_served(Worker *worker, uint64_t key, const SfCodecServed *serve
         if (worker->shown[i].key == key && worker->shown[i].inode == inode)
             remove_shown(worker, i--);
     }
-    if (!served->shown)
-        return;
-    if (worker->shown_count == SHOWN_MAX) /* early does no harm */
-        expire(worker->server, key, inode);
-    else
-        worker->shown[worker->shown_count++] =
-            (Shown){key, inode, coarse_nsec() + SF_VIEW_SHARED_MSEC * UINT64_C(1000000)};
+    if (served->shown)
+        note_shown(worker, key, inode);
 }
 
 static unsigned get(const _Atomic unsigned *number)
@@ -200,6 +211,22 @@ static void note_reader(Worker *worker, pid_t reader)
         worker->readers[worker->reader_count++] = reader; /* of TURN requests at most */
 }
 
+/* The request is in buffer and journal. */
+static SfCodecServed serve_or_put_aside(Worker *worker, SfCodecPeer *peer, uint64_t owner,
+                                        size_t len)
+{
+    SfServer *server = worker->server;
+
+    peer->turn = SF_CODEC_MAY_WAIT;
+    SfCodecServed served = sf_codec_serve(server->codec, peer, worker->buffer, len, false);
+    if (!served.waits ||
+        sf_aside_put(&worker->aside, server->keep, WORKERS_MAX, owner, worker->journal, len))
+        return served;
+    peer->turn = SF_CODEC_NOW;
+    memcpy(worker->buffer, worker->journal, len);
+    return sf_codec_serve(server->codec, peer, worker->buffer, len, false);
+}
+
 /* Takes one request off the connection and answers it: 0, or negative errno of the read. From the
  * moment the kernel has handed a request out until it is answered the journal has it: the length
  * that it begins with is 0 before. */
@@ -216,8 +243,7 @@ static int serve_one(Worker *worker, SfConnection *connection)
         atomic_store_explicit(&worker->busy_since, coarse_nsec(), memory_order_relaxed);
         memcpy(worker->buffer, worker->journal, (size_t)n);
         pid_t reader = header->opcode == FUSE_RELEASE ? 0 : (pid_t)header->pid;
-        SfCodecServed served =
-            sf_codec_serve(worker->server->codec, &peer, worker->buffer, (size_t)n, false);
+        SfCodecServed served = serve_or_put_aside(worker, &peer, owner_of(connection), (size_t)n);
         if (served.shown || served.closed)
             note_served(worker, peer.key, &served);
         look_at_reader(worker->server, connection, reader);
@@ -228,6 +254,39 @@ static int serve_one(Worker *worker, SfConnection *connection)
     }
     atomic_store(worker->journal_owner, 0);
     return r;
+}
+
+static bool others_come_first(const Worker *worker, const SfConnection *connection)
+{
+    for (unsigned i = 0; i < worker->aside.count; i++) {
+        const struct fuse_in_header *header = (const void *)worker->aside.waits[i].request;
+        if (sf_view_is_renewed(connection->view, header->nodeid))
+            return true;
+    }
+    return false;
+}
+
+/* Answers what was left until no other request was. */
+static void serve_aside(Worker *worker, SfConnection *connection)
+{
+    SfAside *aside = &worker->aside;
+    SfCodecPeer peer = peer_of(connection);
+    struct pollfd next = {.fd = connection->fd, .events = POLLIN};
+
+    /* Who has been shown a new text comes back for it at once. */
+    for (unsigned i = 0; i < ASIDE_TRIES && others_come_first(worker, connection); i++) {
+        if (poll(&next, 1, 1) <= 0 || serve_one(worker, connection) < 0)
+            break;
+    }
+    peer.turn = SF_CODEC_WAITED;
+    for (unsigned i = 0; i < aside->count; i++) {
+        SfCodecServed served = sf_codec_serve(worker->server->codec, &peer, aside->waits[i].request,
+                                              aside->waits[i].len, false);
+        peer.told = served.told ? served.told : peer.told;
+        if (served.shown)
+            note_served(worker, peer.key, &served);
+    }
+    sf_aside_clear(aside, worker->server->keep);
 }
 
 /* Whether somebody else was served lately. Looked at by full turns only, as it costs a look at
@@ -268,6 +327,7 @@ static bool serve_turn(Worker *worker, SfConnection *connection)
     /* ENOENT: the request was withdrawn while it was copied. */
     for (; i < TURN && (r >= 0 || r == -ENOENT || r == -EINTR); i++)
         r = serve_one(worker, connection);
+    serve_aside(worker, connection);
     bool alone = worker->server->worker_count < 2 * sf_lanes_count(worker->server->lanes);
     if (i == TURN && r >= 0 && worker->reader_count >= FLOOD_READERS && !alone)
         rest(worker, connection, nsec_of(CLOCK_MONOTONIC) - begin);
@@ -299,16 +359,19 @@ static void tell_event(void *data, uint64_t key, uint64_t waiter)
     release(server, connection);
 }
 
-static void expire(SfServer *server, uint64_t key, uint64_t inode)
+/* True: to be done again a moment later. */
+static bool expire(SfServer *server, uint64_t key, uint64_t inode)
 {
     SfConnection *connection = sf_connection_acquire(server->connections, key);
 
     if (!connection)
-        return;
+        return false;
     SfCodecPeer peer = peer_of(connection);
-    if (sf_view_expire(connection->view, inode))
+    SfViewExpired expired = sf_view_expire(connection->view, inode);
+    if (expired == SF_EXPIRED)
         sf_codec_forget_attributes(server->codec, &peer, inode);
     release(server, connection);
+    return expired == SF_EXPIRED_YET;
 }
 
 /* Expires what is due. How long to wait for events until the next is, in milliseconds; -1: nothing
@@ -320,7 +383,8 @@ static int expire_due(Worker *worker)
     while (worker->shown_count > 0 && worker->shown[0].due_nsec <= now) {
         Shown first = worker->shown[0];
         remove_shown(worker, 0);
-        expire(worker->server, first.key, first.inode);
+        if (expire(worker->server, first.key, first.inode))
+            note_shown(worker, first.key, first.inode);
     }
     if (worker->shown_count == 0)
         return -1;
@@ -397,6 +461,7 @@ static int start_workers(SfServer *server)
 {
     int r = 0;
 
+    sf_aside_prepare(server->keep, WORKERS_MAX);
     for (unsigned i = 0; i < server->worker_count && r >= 0; i++)
         r = start_worker(server, i);
     return r;

@@ -19,7 +19,8 @@
  * in the name of the thread that reads; where that one reads from says whether it began anew. The
  * answer with another time or size makes the kernel drop the pages, in that thread
  * (AUTO_INVAL_DATA). It, too, can be dropped: the new text stands only once pages are asked for,
- * and the former one comes back where somebody goes on reading instead.
+ * and the former one comes back where somebody goes on reading instead. Others who only look are
+ * answered when it has been taken in, as far as can be (daemon/fuse/codec.c).
  */
 
 #include <errno.h>
@@ -33,6 +34,8 @@
 #define UNSEEN_NSEC (UINT64_C(1000) * 1000 * 1000)
 #define NSEC_PER_SEC UINT64_C(1000000000)
 #define FRESH_NSEC (SF_VIEW_SHARED_MSEC * UINT64_C(1000000))
+/* After that an answer was taken in or dropped, even by a thread that waits for a CPU. */
+#define TAKEN_NSEC (10 * FRESH_NSEC)
 
 static Pages *pages_of(SfView *view, const Place *place)
 {
@@ -270,20 +273,39 @@ void sf_pages_settle(SfViewHandle *handle)
     (void)pthread_mutex_unlock(&view->lock);
 }
 
-bool sf_view_expire(SfView *view, uint64_t inode)
+SfViewExpired sf_view_expire(SfView *view, uint64_t inode)
+{
+    Pages *pages = pages_at(view, inode);
+
+    if (!pages)
+        return SF_EXPIRED_NOT;
+    (void)pthread_mutex_lock(&view->lock);
+    bool expired = pages->open && pages->shared && !pages->stale;
+    /* But where it was dropped nobody may ask for that text before it is old. */
+    bool yet = expired && pages->renewed && sf_view_nsec() - pages->made_nsec < TAKEN_NSEC;
+    expired &= !yet;
+    pages->stale |= expired;
+    if (expired)
+        recall(pages);
+    (void)pthread_mutex_unlock(&view->lock);
+    return yet ? SF_EXPIRED_YET : expired ? SF_EXPIRED : SF_EXPIRED_NOT;
+}
+
+static bool is_fresh(const Pages *pages)
+{
+    return pages->renewed && sf_view_nsec() - pages->made_nsec < FRESH_NSEC;
+}
+
+bool sf_view_is_renewed(SfView *view, uint64_t inode)
 {
     Pages *pages = pages_at(view, inode);
 
     if (!pages)
         return false;
     (void)pthread_mutex_lock(&view->lock);
-    /* Not while an answer is on its way that must be taken in. */
-    bool expired = pages->open && pages->shared && !pages->stale && !pages->renewed;
-    pages->stale |= expired;
-    if (expired)
-        recall(pages);
+    bool renewed = pages->open && is_fresh(pages);
     (void)pthread_mutex_unlock(&view->lock);
-    return expired;
+    return renewed;
 }
 
 bool sf_view_is_stale(SfView *view, uint64_t inode)
@@ -395,13 +417,13 @@ SfViewAsked sf_view_ask(SfView *view, uint64_t inode, pid_t tid, SfViewRequest r
     if (how == READING_ON || (how == READING_NOT && !renewed))
         return SF_ASKED_STILL;
     /* One that was made a moment ago is on its way. */
-    bool fresh = renewed && sf_view_nsec() - pages->made_nsec < FRESH_NSEC;
+    bool fresh = renewed && is_fresh(pages);
     if (how == READING_BEGINS && !fresh && renew(pages, request) < 0)
         return SF_ASKED_STILL;
     (void)pthread_mutex_lock(&view->lock);
     pages->stale = false;
     (void)pthread_mutex_unlock(&view->lock);
-    return SF_ASKED_LATER;
+    return how == READING_NOT && fresh ? SF_ASKED_AFTER : SF_ASKED_LATER;
 }
 
 void sf_view_share(SfView *view)

@@ -120,13 +120,20 @@ bool sf_view_is_shared(const SfViewHandle *handle);
 uint64_t sf_view_handle_inode(const SfViewHandle *handle);
 /* How long an open file's text stands in the pages before its reader is looked at. */
 #define SF_VIEW_SHARED_MSEC 10
-/* After that time: true when the file is still open, and the kernel must be told that its
- * attributes may have changed. It then asks for them before it reads from pages again. */
-bool sf_view_expire(SfView *view, uint64_t inode) SF_WARN_UNUSED;
+typedef enum SfViewExpired {
+    SF_EXPIRED_NOT, /* nothing is to be done */
+    SF_EXPIRED,     /* the file is still open: the kernel is to be told that its attributes may have
+                     * changed, and then asks for them before it reads from pages again */
+    SF_EXPIRED_YET, /* an answer is on its way that is not to be told away: again a moment later */
+} SfViewExpired;
+/* After that time. */
+SfViewExpired sf_view_expire(SfView *view, uint64_t inode) SF_WARN_UNUSED;
 typedef enum SfViewAsked {
     SF_ASKED_PLAIN, /* nothing is to be done */
     SF_ASKED_LATER, /* sf_view_expire() is due after SF_VIEW_SHARED_MSEC */
     SF_ASKED_STILL, /* the kernel shall ask again before the next read */
+    SF_ASKED_AFTER, /* as LATER; but an answer is on its way that shows a new text to another
+                     * thread, which had best take it in first */
 } SfViewAsked;
 /* The kernel asks for attributes: a thread that comes back to the beginning of such a file gets a
  * new text, and attributes that make the kernel drop the pages; who is in the middle of one goes on
@@ -135,6 +142,8 @@ SfViewAsked sf_view_ask(SfView *view, uint64_t inode, pid_t tid, SfViewRequest r
 /* sf_view_expire() was true, and nobody has come back since: attributes that the kernel is given
  * must not hold. */
 bool sf_view_is_stale(SfView *view, uint64_t inode);
+/* That answer is still on its way. */
+bool sf_view_is_renewed(SfView *view, uint64_t inode);
 /* At most size bytes at offset, empty at the end: a slice borrowed until the handle's next read. A
  * reader that comes back to offset 0 gets a new text, as from procfs (fs/seq_file.c): top(1) keeps
  * its files open and rewinds. Not so for the kernel filling its page cache (for_cache), which

@@ -449,9 +449,118 @@ static void test_beside_openers(void **state)
     g_usleep(50000);
 }
 
+/* A thread of the host's that the kernel says this of. */
+static void show_as(const Fixture *f, pid_t tid, const char *file, const char *text)
+{
+    g_autofree char *path = g_strdup_printf("%s/proc/%d/%s", f->m.root, (int)tid, file);
+    g_autofree char *directory = g_path_get_dirname(path);
+
+    assert_int_equal(g_mkdir_with_parents(directory, 0755), 0);
+    assert_true(g_file_set_contents(path, text, -1, NULL));
+}
+
+typedef struct Looker {
+    Fixture *f;
+    _Atomic pid_t tid;
+    _Atomic bool go;
+} Looker;
+
+static void *look(void *data)
+{
+    Looker *looker = data;
+    Reader reader = {.f = looker->f, .name = "proc/stat"};
+
+    atomic_store(&looker->tid, gettid());
+    while (!atomic_load(&looker->go))
+        g_usleep(1000);
+    only_look(&reader);
+    return NULL;
+}
+
+/* Somebody asks for attributes, and while that is looked at, who comes back asks, too: his answer
+ * is not to be dropped. The first is kept waiting by the daemon's side, as long as it seems to run.
+ */
+static void test_asked_meanwhile(void **state)
+{
+    Fixture *f = *state;
+    Reader reader = READER(stat, read_again);
+    g_autofree char *link = captured_show_thread(&f->m);
+    char text[TEXT_MAX], before[TEXT_MAX] = "";
+    int fd = open_file(f, "proc/stat");
+
+    reader.f = f;
+    judge(&reader, before, read_rest(fd, before, 0, TEXT_MAX));
+    for (unsigned i = 0; i < 5; i++) {
+        Looker looker = {.f = f};
+        pthread_t thread;
+        assert_int_equal(pthread_create(&thread, NULL, look, &looker), 0);
+        while (atomic_load(&looker.tid) == 0)
+            g_usleep(1000);
+        show_as(f, looker.tid, "syscall", "running\n");
+        g_usleep(60000);
+        atomic_store(&looker.go, true);
+        g_usleep(30000);
+        assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+        judge(&reader, text, read_rest(fd, text, 0, TEXT_MAX));
+        assert_string_not_equal(text, before);
+        g_strlcpy(before, text, sizeof(before));
+        assert_int_equal(pthread_join(thread, NULL), 0);
+    }
+    (void)close(fd);
+    (void)unlink(link);
+    assert_int_equal(atomic_load(&f->wrong), 0);
+    g_usleep(50000);
+}
+
+#define LOOKER_PID 4243
+
+/* The kernel is not told away an answer that shows a new text; but for good it is not taken in. */
+static void test_answer_on_its_way(void **state)
+{
+    Fixture *f = *state;
+    int fd = open_file(f, "proc/stat");
+    struct stat st;
+    char text[TEXT_MAX];
+    uint64_t begin;
+    unsigned tries = 0;
+    bool renewed;
+    SfViewAsked asked;
+    SfViewExpired expired;
+
+    assert_true(read_rest(fd, text, 0, TEXT_MAX) > 0);
+    assert_int_equal(fstat(fd, &st), 0);
+    g_usleep(100000); /* more than SF_VIEW_SHARED_MSEC */
+    assert_true(sf_view_is_stale(f->m.view, st.st_ino));
+    assert_false(sf_view_is_renewed(f->m.view, st.st_ino));
+    show_as(f, INIT_PID, "syscall", "0 0x5 0x0 0x0 0x0 0x0 0x0 0x0 0x0\n"); /* read(5, ...) */
+    show_as(f, INIT_PID, "fdinfo/5", "pos:\t0\n");
+    show_as(f, LOOKER_PID, "syscall", "5 0x5 0x0 0x0 0x0 0x0 0x0 0x0 0x0\n"); /* fstat(5, ...) */
+    do { /* until no pause of this process lies between */
+        begin = now_nsec();
+        g_usleep(20000);
+        assert_int_equal(sf_view_ask(f->m.view, st.st_ino, INIT_PID, 2 * tries + 1),
+                         SF_ASKED_LATER);
+        renewed = sf_view_is_renewed(f->m.view, st.st_ino);
+        asked = sf_view_ask(f->m.view, st.st_ino, LOOKER_PID, 2 * tries + 2);
+        expired = sf_view_expire(f->m.view, st.st_ino);
+    } while (now_nsec() - begin > 29000000 && tries++ < 100);
+    assert_true(renewed);
+    assert_int_equal(asked, SF_ASKED_AFTER);
+    assert_int_equal(expired, SF_EXPIRED_YET);
+    assert_false(sf_view_is_stale(f->m.view, st.st_ino));
+    g_usleep(150000);
+    assert_false(sf_view_is_renewed(f->m.view, st.st_ino));
+    assert_int_equal(sf_view_expire(f->m.view, st.st_ino), SF_EXPIRED);
+    assert_int_equal(sf_view_expire(f->m.view, st.st_ino), SF_EXPIRED_NOT);
+    (void)close(fd);
+    g_usleep(50000);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_asked_meanwhile, setup_clock, teardown),
+        cmocka_unit_test_setup_teardown(test_answer_on_its_way, setup_clock, teardown),
         cmocka_unit_test_setup_teardown(test_one_reader, setup_clock, teardown),
         cmocka_unit_test_setup_teardown(test_beside_openers, setup_clock, teardown),
         cmocka_unit_test_setup_teardown(test_values, setup_clock, teardown),
