@@ -35,8 +35,10 @@ G_STATIC_ASSERT(WORKERS_MAX < SF_KEEP_JOURNALS); /* the rest are for requests th
 #define TURN 16
 /* A connection that still had requests after a turn, of so many threads, rests for so many times as
  * long, if others were served in the last two seconds: then they find a CPU. A few readers without
- * a pause have full turns as well, and do not rest. */
+ * a pause have full turns as well, and do not rest. Until it has none left its turns are short: a
+ * turn is as long as another reader on that CPU waits. */
 #define FLOOD_READERS 7
+#define FLOOD_TURN 2
 /* Milliseconds and requests that questions wait which are best answered last. */
 #define ASIDE_TRIES 4
 #define REST_TIMES 8
@@ -320,16 +322,19 @@ static void rest(const Worker *worker, SfConnection *connection, uint64_t turn_n
 static bool serve_turn(Worker *worker, SfConnection *connection)
 {
     uint64_t begin = nsec_of(CLOCK_MONOTONIC);
-    unsigned i = 0;
+    bool floods = atomic_load(&connection->floods);
+    unsigned i = 0, turn = floods ? FLOOD_TURN : TURN;
     int r = 0;
 
     worker->reader_count = 0;
     /* ENOENT: the request was withdrawn while it was copied. */
-    for (; i < TURN && (r >= 0 || r == -ENOENT || r == -EINTR); i++)
+    for (; i < turn && (r >= 0 || r == -ENOENT || r == -EINTR); i++)
         r = serve_one(worker, connection);
     serve_aside(worker, connection);
     bool alone = worker->server->worker_count < 2 * sf_lanes_count(worker->server->lanes);
-    if (i == TURN && r >= 0 && worker->reader_count >= FLOOD_READERS && !alone)
+    floods = i == turn && r >= 0 && (floods || worker->reader_count >= FLOOD_READERS) && !alone;
+    atomic_store(&connection->floods, floods);
+    if (floods)
         rest(worker, connection, nsec_of(CLOCK_MONOTONIC) - begin);
     return r != -ENODEV;
 }

@@ -117,23 +117,28 @@ p99() { # ROOT
     "$TESTDIR/bench/read-latency" 400 2000 "x=$1/proc/meminfo" | awk '{ print int($3 + 1) }'
 }
 
-# A thousand threads that read one container's view: what another one notices. Part of it is the machine's
-# own load, which is seen when the same threads read files of the kernel's.
+# Sets FLOODED: what the storm is must be known here, not in a shell of its own.
+flooded_p99() { # FLOODED-ROOT READ-ROOT
+    storm_begin --flood 1000 "$1"
+    sleep 1
+    FLOODED=$(p99 "$2")
+    kill -9 "$STORM" && wait "$STORM" 2>/dev/null
+}
+
+# A thousand threads that read one container's view: another one's p99 is at most three times what it is without them. The
+# machine's own noise is in both: one of four tries has to show it.
 case_flood() {
-    local quiet kernel flooded most
+    local quiet kernel tries
     containers_run flood 2 || return
-    quiet=$(p99 "${ROOTS[1]}")
-    storm_begin --flood 1000 "/proc/self/root"
-    sleep 1
-    kernel=$(p99 "${ROOTS[1]}")
-    kill -9 "$STORM" && wait "$STORM" 2>/dev/null
-    storm_begin --flood 1000 "${ROOTS[0]}"
-    sleep 1
-    flooded=$(p99 "${ROOTS[1]}")
-    kill -9 "$STORM" && wait "$STORM" 2>/dev/null
-    most=$((quiet > kernel ? quiet : kernel))
-    note "p99 of another container: $quiet us, $kernel us beside a flood of the kernel's own files, $flooded us beside one of a view"
-    check_range 'p99 in us' "$flooded" 1 $((3 * most))
+    flooded_p99 "/proc/self/root" "${ROOTS[1]}"
+    kernel=$FLOODED
+    for tries in {1..4}; do
+        quiet=$(p99 "${ROOTS[1]}")
+        flooded_p99 "${ROOTS[0]}" "${ROOTS[1]}"
+        note "p99 of another container: $quiet us, $FLOODED us beside a flood of a view, $kernel us beside one of the kernel's own files"
+        [ "$FLOODED" -gt $((3 * quiet)) ] || break
+    done
+    check_range "p99 in us, in $tries tries" "$FLOODED" 1 $((3 * quiet))
     check_range 'RSS of the daemon in kB' "$(rss_of "$(daemon_pid)")" 1 40000
 }
 
