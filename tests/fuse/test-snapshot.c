@@ -391,62 +391,78 @@ static void test_lengths(void **state)
     run_readers(*state, readers, G_N_ELEMENTS(readers), toggle_swap);
 }
 
+/* Keeps its file open and comes back to the beginning, as top does. */
+typedef struct Rewinder {
+    Reader reader;
+    char *link; /* owned */
+    int fd;
+    char text[TEXT_MAX];
+} Rewinder;
+
+static void rewinder_begin(Rewinder *r, Fixture *f)
+{
+    *r = (Rewinder){.reader = READER(stat, read_again)};
+    r->reader.f = f;
+    r->link = captured_show_thread(&f->m);
+    r->fd = open_file(f, "proc/stat");
+    judge(&r->reader, r->text, read_rest(r->fd, r->text, 0, TEXT_MAX));
+    assert_true(strlen(r->text) > 4096); /* several pages */
+}
+
+/* Whether there is another text now. */
+static bool rewinder_again(Rewinder *r, size_t piece)
+{
+    g_autofree char *before = g_strdup(r->text);
+
+    assert_int_equal(lseek(r->fd, 0, SEEK_SET), 0);
+    judge(&r->reader, r->text, read_rest(r->fd, r->text, 0, piece));
+    return strcmp(r->text, before) != 0;
+}
+
+static void rewinder_end(Rewinder *r)
+{
+    (void)close(r->fd);
+    (void)unlink(r->link);
+    g_free(r->link);
+    assert_int_equal(atomic_load(&r->reader.f->wrong), 0);
+    g_usleep(50000);
+}
+
 /* One reader alone, so that all of its texts are in the pages: it sees what is there when it comes
  * back, whole, at once. */
 static void test_one_reader(void **state)
 {
-    Fixture *f = *state;
-    Reader reader = READER(stat, read_again);
-    g_autofree char *link = captured_show_thread(&f->m);
-    char text[TEXT_MAX], before[TEXT_MAX];
-    int fd = open_file(f, "proc/stat");
+    Rewinder r;
 
-    reader.f = f;
-    judge(&reader, before, read_rest(fd, before, 0, TEXT_MAX));
-    assert_true(strlen(before) > 4096); /* several pages */
+    rewinder_begin(&r, *state);
     for (unsigned i = 0; i < 20; i++) {
         uint64_t begin = now_nsec();
+        bool another;
         do {
             g_usleep(60000);
-            assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
-            judge(&reader, text, read_rest(fd, text, 0, i % 2 ? 100 : TEXT_MAX));
-        } while (strcmp(text, before) == 0 && now_nsec() - begin < FRESH_NSEC);
-        assert_string_not_equal(text, before);
-        g_strlcpy(before, text, sizeof(before));
+            another = rewinder_again(&r, i % 2 ? 100 : TEXT_MAX);
+        } while (!another && now_nsec() - begin < FRESH_NSEC);
+        assert_true(another);
     }
-    (void)close(fd);
-    (void)unlink(link);
-    assert_int_equal(atomic_load(&f->wrong), 0);
-    g_usleep(50000);
+    rewinder_end(&r);
 }
 
 /* The same where somebody else opens the file each time just before: the attributes that this one
  * asks for are not for who comes back. */
 static void test_beside_openers(void **state)
 {
-    Fixture *f = *state;
-    Reader reader = READER(stat, read_again);
-    g_autofree char *link = captured_show_thread(&f->m);
-    char text[TEXT_MAX], before[TEXT_MAX] = "";
-    int fd = open_file(f, "proc/stat");
+    Rewinder r;
 
-    reader.f = f;
-    judge(&reader, before, read_rest(fd, before, 0, TEXT_MAX));
+    rewinder_begin(&r, *state);
     for (unsigned i = 0; i < 20; i++) {
         g_usleep(60000);
         if (i % 3 == 2)
-            only_look(&reader);
+            only_look(&r.reader);
         else
-            read_at_once(&reader);
-        assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
-        judge(&reader, text, read_rest(fd, text, 0, i % 2 ? 100 : TEXT_MAX));
-        assert_string_not_equal(text, before);
-        g_strlcpy(before, text, sizeof(before));
+            read_at_once(&r.reader);
+        assert_true(rewinder_again(&r, i % 2 ? 100 : TEXT_MAX));
     }
-    (void)close(fd);
-    (void)unlink(link);
-    assert_int_equal(atomic_load(&f->wrong), 0);
-    g_usleep(50000);
+    rewinder_end(&r);
 }
 
 /* A thread of the host's that the kernel says this of. */
@@ -483,13 +499,9 @@ static void *look(void *data)
 static void test_asked_meanwhile(void **state)
 {
     Fixture *f = *state;
-    Reader reader = READER(stat, read_again);
-    g_autofree char *link = captured_show_thread(&f->m);
-    char text[TEXT_MAX], before[TEXT_MAX] = "";
-    int fd = open_file(f, "proc/stat");
+    Rewinder r;
 
-    reader.f = f;
-    judge(&reader, before, read_rest(fd, before, 0, TEXT_MAX));
+    rewinder_begin(&r, f);
     for (unsigned i = 0; i < 5; i++) {
         Looker looker = {.f = f};
         pthread_t thread;
@@ -500,16 +512,10 @@ static void test_asked_meanwhile(void **state)
         g_usleep(60000);
         atomic_store(&looker.go, true);
         g_usleep(30000);
-        assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
-        judge(&reader, text, read_rest(fd, text, 0, TEXT_MAX));
-        assert_string_not_equal(text, before);
-        g_strlcpy(before, text, sizeof(before));
+        assert_true(rewinder_again(&r, TEXT_MAX));
         assert_int_equal(pthread_join(thread, NULL), 0);
     }
-    (void)close(fd);
-    (void)unlink(link);
-    assert_int_equal(atomic_load(&f->wrong), 0);
-    g_usleep(50000);
+    rewinder_end(&r);
 }
 
 #define LOOKER_PID 4243

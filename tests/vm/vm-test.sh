@@ -4,6 +4,7 @@
 # vm-test.sh - the systemd, Podman, hook and peers tests on cgroup v2, in the test machine
 #
 # Usage: vm-test.sh BUILDDIR
+#        vm-test.sh --prepare
 #
 # Installs BUILDDIR (set up with --prefix /usr) into a staging directory, boots the machine of
 # run.sh and runs vm-checks.sh in it. Prints TAP. Exit 0: none failed. 1: some did. 77: no virtual
@@ -23,9 +24,11 @@ die() {
 }
 
 [ $# = 1 ] || {
-    echo "Usage: vm-test.sh BUILDDIR" >&2
+    echo "Usage: vm-test.sh BUILDDIR | --prepare" >&2
     exit 2
 }
+# Has the machine booted and its state saved, so that the tests need not wait for it.
+[ "$1" != --prepare ] || exec "$here/run.sh" -w -c "$cpus" -t 300 true
 build=$1
 [ -e "$build/build.ninja" ] || die "$build is not a build directory"
 if ! why=$("$here/run.sh" --check 2>&1); then
