@@ -118,14 +118,16 @@ static int prime(SfRestore *restore)
     return r;
 }
 
-/* Mounts it where nobody can use what is mounted there. *ret_dead: something was. */
-static int mount_again(SfEntry *entry, SfViewMount kind, bool *ret_dead)
+/* Mounts it where nobody can use what is mounted there. 1: something was. */
+static int mount_again(SfEntry *entry, SfViewMount kind)
 {
     const SfMountBackend *backend = &entry->registry->options.backend;
 
-    int r = backend->unmount_stale(backend->data, entry->mounts[kind].point);
-    *ret_dead = r > 0;
-    return r < 0 ? r : sf_registry_mount(entry, kind, true);
+    int dead = backend->unmount_stale(backend->data, entry->mounts[kind].point);
+    if (dead < 0)
+        return dead;
+    int r = sf_registry_mount(entry, kind, true);
+    return r < 0 ? r : dead > 0;
 }
 
 /* fd: a duplicate, as the backend takes it over also when it fails. */
@@ -141,18 +143,16 @@ static int resume_mount(SfEntry *entry, SfViewMount kind, int fd)
 }
 
 /* What is open is taken up before the requests that ask for it, and after what needs new files: it
- * cannot be taken up twice. */
-static int resume_mounts(SfRestore *restore, SfEntry *entry, int fds[SF_MOUNT_KINDS],
-                         bool *ret_dead)
+ * cannot be taken up twice. 1: one of the mounts was dead, and is another one now. */
+static int resume_mounts(SfRestore *restore, SfEntry *entry, int fds[SF_MOUNT_KINDS])
 {
     bool had_constants = fds[SF_MOUNT_CONSTANTS] >= 0;
-    int r = 0;
+    int r = 0, dead = 0;
 
-    *ret_dead = false;
     if (!had_constants) /* of a daemon that had no such mount, or lost in between */
-        r = mount_again(entry, SF_MOUNT_CONSTANTS, ret_dead);
-    if (r < 0)
-        return r;
+        dead = mount_again(entry, SF_MOUNT_CONSTANTS);
+    if (dead < 0)
+        return dead;
     adopt_kept(restore, entry, true);
     if (had_constants)
         r = resume_mount(entry, SF_MOUNT_CONSTANTS, sf_steal_fd(&fds[SF_MOUNT_CONSTANTS]));
@@ -160,13 +160,12 @@ static int resume_mounts(SfRestore *restore, SfEntry *entry, int fds[SF_MOUNT_KI
         r = resume_mount(entry, SF_MOUNT_VIEW, sf_steal_fd(&fds[SF_MOUNT_VIEW]));
     if (r < 0 && !had_constants)
         sf_registry_unmount(entry, SF_MOUNT_CONSTANTS);
-    return r;
+    return r < 0 ? r : dead;
 }
 
 static int resume(SfRestore *restore, SfEntry *entry, SfWaiting *waiting)
 {
     int fds[SF_MOUNT_KINDS];
-    bool dead = false;
     int r = prime(restore);
 
     for (SfViewMount kind = 0; kind < SF_MOUNT_KINDS; kind++) {
@@ -176,7 +175,7 @@ static int resume(SfRestore *restore, SfEntry *entry, SfWaiting *waiting)
             r = -errno;
     }
     if (r >= 0)
-        r = resume_mounts(restore, entry, fds, &dead);
+        r = resume_mounts(restore, entry, fds);
     for (SfViewMount kind = 0; kind < SF_MOUNT_KINDS; kind++)
         (void)sf_close(fds[kind]);
     if (r < 0)
@@ -187,7 +186,7 @@ static int resume(SfRestore *restore, SfEntry *entry, SfWaiting *waiting)
     restore->registry->counts.resumed++;
     g_message("view resumed: %u files open, container=%s", sf_view_open_handles(entry->view),
               entry->id);
-    if (dead)
+    if (r > 0)
         sf_healer_add(restore->registry, entry, true);
     return 0;
 }
@@ -195,13 +194,12 @@ static int resume(SfRestore *restore, SfEntry *entry, SfWaiting *waiting)
 /* Nobody held the connection: what is mounted there, and in the container, is dead. */
 static int make_anew(SfRestore *restore, SfEntry *entry, SfWaiting *waiting)
 {
-    bool dead;
     int r = 0;
 
     adopt_kept(restore, entry, false);
     for (SfViewMount kind = 0; kind < SF_MOUNT_KINDS && r >= 0; kind++) {
         sf_waiting_drop(restore, waiting, kind);
-        r = mount_again(entry, kind, &dead);
+        r = mount_again(entry, kind);
     }
     for (SfViewMount kind = 0; kind < SF_MOUNT_KINDS && r < 0; kind++) {
         if (entry->mounts[kind].mount)
