@@ -132,6 +132,21 @@ static void remove_kept(void *number, void *ids, void *data)
         sf_keep_remove(data, g_array_index(list, uint64_t, i));
 }
 
+/* What such a container is asked may be in any journal. */
+static bool is_served(const SfRegistry *registry, uint64_t owner)
+{
+    uint64_t number = owner & ((UINT64_C(1) << SF_KEEP_JOURNAL_KIND_SHIFT) - 1);
+    GHashTableIter iter;
+    SfEntry *entry;
+
+    g_hash_table_iter_init(&iter, registry->entries);
+    while (g_hash_table_iter_next(&iter, NULL, (void **)&entry)) {
+        if (sf_container_number(entry->container) == number)
+            return true;
+    }
+    return false;
+}
+
 /* Once nothing waits: what is left belongs to nobody. */
 static void drop_rest(SfRestore *restore)
 {
@@ -142,8 +157,10 @@ static void drop_rest(SfRestore *restore)
         return;
     g_hash_table_foreach(restore->kept, remove_kept, restore->keep);
     g_clear_pointer(&restore->kept, g_hash_table_unref);
-    for (unsigned i = workers; options->keep && i < SF_KEEP_JOURNALS; i++)
-        atomic_store(sf_keep_journal_owner(restore->keep, i), 0);
+    for (unsigned i = workers; options->keep && i < SF_KEEP_JOURNALS; i++) {
+        if (!is_served(restore->registry, atomic_load(sf_keep_journal_owner(restore->keep, i))))
+            sf_keep_journal_clear(restore->keep, i);
+    }
     if (options->store.drop_rest)
         options->store.drop_rest(options->store.data);
 }

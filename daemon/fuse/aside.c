@@ -48,9 +48,7 @@ bool sf_aside_put(SfAside *aside, SfKeep *keep, unsigned first, uint64_t owner, 
 
 void sf_aside_clear(SfAside *aside, SfKeep *keep)
 {
-    for (unsigned i = 0; i < aside->count; i++) {
-        atomic_store(len_of(keep, aside->waits[i].journal), 0);
-        atomic_store(sf_keep_journal_owner(keep, aside->waits[i].journal), 0);
-    }
+    for (unsigned i = 0; i < aside->count; i++)
+        sf_keep_journal_clear(keep, aside->waits[i].journal);
     aside->count = 0;
 }

@@ -154,8 +154,10 @@ static void getattr_of_constant(fuse_req_t req, fuse_ino_t inode, bool opened)
  */
 static SfViewAsked ask(fuse_req_t req, fuse_ino_t inode)
 {
-    if (serving->turn == SF_CODEC_WAITED && sf_view_is_stale(serving->view, inode))
-        return SF_ASKED_STILL;
+    if (serving->turn == SF_CODEC_WAITED) /* it has been looked at */
+        return sf_view_is_stale(serving->view, inode)     ? SF_ASKED_STILL
+               : sf_view_is_renewed(serving->view, inode) ? SF_ASKED_AFTER
+                                                          : SF_ASKED_PLAIN;
     return sf_view_ask(serving->view, inode, fuse_req_ctx(req)->pid, serving->request);
 }
 

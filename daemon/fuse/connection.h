@@ -29,7 +29,8 @@ struct SfConnection {
     /* What it has been served, and of it and of all when that was looked at last; when others were
      * seen then. */
     _Atomic uint64_t requests, seen_own, seen_all, others_nsec;
-    _Atomic bool floods; /* had too many readers in a turn, and requests left ever since */
+    _Atomic unsigned
+        flood_turns; /* since it had too many readers in one, without a pause; 0: not */
     struct SfConnection *next_free; /* protected by the table's lock */
 };
 typedef struct SfConnection SfConnection;

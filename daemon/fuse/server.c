@@ -36,18 +36,19 @@ G_STATIC_ASSERT(WORKERS_MAX < SF_KEEP_JOURNALS); /* the rest are for requests th
 /* A connection that still had requests after a turn, of so many threads, rests for so many times as
  * long, if others were served in the last two seconds: then they find a CPU. A few readers without
  * a pause have full turns as well, and do not rest. Until it has none left its turns are short: a
- * turn is as long as another reader on that CPU waits. */
+ * turn is as long as another reader on that CPU waits. Only a long one now and then tells whether
+ * it is still so many. */
 #define FLOOD_READERS 7
 #define FLOOD_TURN 2
-/* Milliseconds and requests that questions wait which are best answered last. */
+#define FLOOD_LOOK 256
+/* Requests that questions wait for at most which are best answered last; each comes within a
+ * millisecond. */
 #define ASIDE_TRIES 4
 #define REST_TIMES 8
 #define REST_MOST_NSEC 10000000
 #define OTHERS_NSEC (UINT64_C(2) * 1000000000)
 /* Readers stay where they are for some time; to look costs a read of procfs. */
 #define LOOK_MOST 256
-/* Above the bits of a container's number. */
-#define OWNER_KIND_SHIFT 56
 #define STOP_KEY UINT64_MAX
 #define STUCK_NSEC (UINT64_C(10) * 1000000000)
 /* Requests but WRITE are shorter: a name of 255 bytes and the headers. */
@@ -73,7 +74,7 @@ typedef struct Worker {
     _Atomic uint64_t busy_since; /* coarse monotonic nanoseconds; 0: waits for a request */
     int epoll_fd;                /* its lane's; borrowed */
     unsigned lane;
-    pid_t readers[TURN]; /* of this turn, each once */
+    pid_t readers[FLOOD_READERS]; /* of this turn, each once, as far as there is room */
     unsigned reader_count;
     SfAside aside;          /* of this turn */
     Shown shown[SHOWN_MAX]; /* the next due first */
@@ -131,7 +132,7 @@ static uint64_t owner_of(const SfConnection *connection)
 {
     uint64_t number = sf_container_number(sf_view_container(connection->view));
 
-    return number | (uint64_t)connection->kind << OWNER_KIND_SHIFT;
+    return number | (uint64_t)connection->kind << SF_KEEP_JOURNAL_KIND_SHIFT;
 }
 
 static SfCodecPeer peer_of(const SfConnection *connection)
@@ -153,11 +154,13 @@ static void remove_shown(Worker *worker, unsigned index)
 
 static void note_shown(Worker *worker, uint64_t key, uint64_t inode)
 {
-    if (worker->shown_count == SHOWN_MAX) /* early does little harm */
-        (void)expire(worker->server, key, inode);
-    else
-        worker->shown[worker->shown_count++] =
-            (Shown){key, inode, coarse_nsec() + SF_VIEW_SHARED_MSEC * UINT64_C(1000000)};
+    if (worker->shown_count == SHOWN_MAX) {
+        Shown first = worker->shown[0]; /* early does little harm */
+        remove_shown(worker, 0);
+        (void)expire(worker->server, first.key, first.inode);
+    }
+    worker->shown[worker->shown_count++] =
+        (Shown){key, inode, coarse_nsec() + SF_VIEW_SHARED_MSEC * UINT64_C(1000000)};
 }
 
 static void note_served(Worker *worker, uint64_t key, const SfCodecServed *served)
@@ -209,8 +212,8 @@ static void note_reader(Worker *worker, pid_t reader)
         if (worker->readers[i] == reader)
             return;
     }
-    if (reader != 0)
-        worker->readers[worker->reader_count++] = reader; /* of TURN requests at most */
+    if (reader != 0 && worker->reader_count < G_N_ELEMENTS(worker->readers))
+        worker->readers[worker->reader_count++] = reader;
 }
 
 /* The request is in buffer and journal. */
@@ -281,6 +284,8 @@ static void serve_aside(Worker *worker, SfConnection *connection)
             break;
     }
     peer.turn = SF_CODEC_WAITED;
+    if (aside->count > 0)
+        atomic_store_explicit(&worker->busy_since, coarse_nsec(), memory_order_relaxed);
     for (unsigned i = 0; i < aside->count; i++) {
         SfCodecServed served = sf_codec_serve(worker->server->codec, &peer, aside->waits[i].request,
                                               aside->waits[i].len, false);
@@ -289,6 +294,7 @@ static void serve_aside(Worker *worker, SfConnection *connection)
             note_served(worker, peer.key, &served);
     }
     sf_aside_clear(aside, worker->server->keep);
+    atomic_store_explicit(&worker->busy_since, 0, memory_order_relaxed);
 }
 
 /* Whether somebody else was served lately. Looked at by full turns only, as it costs a look at
@@ -322,20 +328,22 @@ static void rest(const Worker *worker, SfConnection *connection, uint64_t turn_n
 static bool serve_turn(Worker *worker, SfConnection *connection)
 {
     uint64_t begin = nsec_of(CLOCK_MONOTONIC);
-    bool floods = atomic_load(&connection->floods);
-    unsigned i = 0, turn = floods ? FLOOD_TURN : TURN;
+    unsigned floods = atomic_load(&connection->flood_turns);
+    unsigned i = 0, turn = floods % FLOOD_LOOK > 0 ? FLOOD_TURN : TURN;
     int r = 0;
 
     worker->reader_count = 0;
     /* ENOENT: the request was withdrawn while it was copied. */
     for (; i < turn && (r >= 0 || r == -ENOENT || r == -EINTR); i++)
         r = serve_one(worker, connection);
-    serve_aside(worker, connection);
+    uint64_t turn_nsec = nsec_of(CLOCK_MONOTONIC) - begin;
     bool alone = worker->server->worker_count < 2 * sf_lanes_count(worker->server->lanes);
-    floods = i == turn && r >= 0 && (floods || worker->reader_count >= FLOOD_READERS) && !alone;
-    atomic_store(&connection->floods, floods);
+    bool many = turn == FLOOD_TURN || worker->reader_count >= FLOOD_READERS;
+    floods = i == turn && r >= 0 && many && !alone ? floods % FLOOD_LOOK + 1 : 0;
+    atomic_store(&connection->flood_turns, floods);
+    serve_aside(worker, connection);
     if (floods)
-        rest(worker, connection, nsec_of(CLOCK_MONOTONIC) - begin);
+        rest(worker, connection, turn_nsec);
     return r != -ENODEV;
 }
 
@@ -613,13 +621,14 @@ static void serve_journal(SfServer *server, const SfConnection *connection)
     for (unsigned i = 0; i < SF_KEEP_JOURNALS; i++) {
         const char *journal = sf_keep_journal_buffer(server->keep, i);
         size_t len = ((const struct fuse_in_header *)journal)->len;
-        if (atomic_load(sf_keep_journal_owner(server->keep, i)) != owner_of(connection) ||
-            len < sizeof(struct fuse_in_header) || len > SF_FUSE_BUFFER_BYTES)
+        if (atomic_load(sf_keep_journal_owner(server->keep, i)) != owner_of(connection))
             continue;
-        request = request ? request : g_malloc(SF_FUSE_BUFFER_BYTES);
-        memcpy(request, journal, len);
-        (void)sf_codec_serve(server->codec, &peer, request, len, true);
-        atomic_store(sf_keep_journal_owner(server->keep, i), 0);
+        if (len >= sizeof(struct fuse_in_header) && len <= SF_FUSE_BUFFER_BYTES) {
+            request = request ? request : g_malloc(SF_FUSE_BUFFER_BYTES);
+            memcpy(request, journal, len);
+            (void)sf_codec_serve(server->codec, &peer, request, len, true);
+        }
+        sf_keep_journal_clear(server->keep, i);
     }
 }
 

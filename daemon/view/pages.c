@@ -320,8 +320,8 @@ bool sf_view_is_stale(SfView *view, uint64_t inode)
     return stale;
 }
 
-/* Exchanges the text that the pages are to show. */
-static int show(Pages *pages, const char *text, size_t len, uint64_t changes)
+/* Exchanges the text that the pages are to show. renewed: for one that the kernel may not take. */
+static int show(Pages *pages, const char *text, size_t len, uint64_t changes, bool renewed)
 {
     SfViewHandle *handle = pages->shared;
     SfView *view = handle->view;
@@ -337,6 +337,7 @@ static int show(Pages *pages, const char *text, size_t len, uint64_t changes)
     handle->len = len;
     pages->size = MAX(pages->size, len); /* until a thread has taken it in */
     pages->changes = changes;
+    pages->renewed = renewed;
     pages->made_nsec = sf_view_nsec();
     (void)pthread_mutex_unlock(&view->lock);
     return 0;
@@ -360,17 +361,22 @@ static int renew(Pages *pages, SfViewRequest request)
     if (pages->former.error)
         return pages->former.error;
     atomic_store(&note->asked_by, request);
-    r = show(pages, text->data, text->len, pages->changes + 1);
-    pages->renewed |= r >= 0;
-    return r;
+    return show(pages, text->data, text->len, pages->changes + 1, true);
 }
 
-/* The kernel has dropped the answer that showed the new text. */
+/* The kernel has dropped the answer that showed the new text. It is to ask again before it reads
+ * on: nothing else may be due that tells it to. */
 static void take_back(Pages *pages)
 {
-    if (pages->former.len > 0 &&
-        show(pages, pages->former.data, pages->former.len, pages->changes - 1) == 0)
-        sf_pages_settle(pages->shared);
+    SfView *view = pages->shared->view;
+    bool back = pages->former.len > 0 &&
+                show(pages, pages->former.data, pages->former.len, pages->changes - 1, false) == 0;
+
+    (void)pthread_mutex_lock(&view->lock);
+    if (back)
+        sf_text_reset(&pages->former);
+    pages->stale = true;
+    (void)pthread_mutex_unlock(&view->lock);
 }
 
 typedef enum Reading {

@@ -581,3 +581,9 @@ char *sf_keep_journal_buffer(SfKeep *keep, unsigned thread)
 {
     return journal(keep, thread);
 }
+
+void sf_keep_journal_clear(SfKeep *keep, unsigned thread)
+{
+    atomic_store((_Atomic uint32_t *)sf_keep_journal_buffer(keep, thread), 0);
+    atomic_store(sf_keep_journal_owner(keep, thread), 0);
+}

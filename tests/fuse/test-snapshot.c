@@ -477,6 +477,8 @@ static void show_as(const Fixture *f, pid_t tid, const char *file, const char *t
 
 typedef struct Looker {
     Fixture *f;
+    pthread_t thread;
+    unsigned delay_usec; /* after `go` */
     _Atomic pid_t tid;
     _Atomic bool go;
 } Looker;
@@ -489,33 +491,51 @@ static void *look(void *data)
     atomic_store(&looker->tid, gettid());
     while (!atomic_load(&looker->go))
         g_usleep(1000);
+    g_usleep(looker->delay_usec);
     only_look(&reader);
     return NULL;
 }
 
-/* Somebody asks for attributes, and while that is looked at, who comes back asks, too: his answer
- * is not to be dropped. The first is kept waiting by the daemon's side, as long as it seems to run.
- */
-static void test_asked_meanwhile(void **state)
+/* The first is kept waiting by the daemon's side, as long as it seems to run; the reader comes back
+ * meanwhile, and then come the others. */
+static void look_and_read(Fixture *f, unsigned others)
 {
-    Fixture *f = *state;
+    g_autofree Looker *lookers = g_new0(Looker, others + 1);
     Rewinder r;
 
     rewinder_begin(&r, f);
-    for (unsigned i = 0; i < 5; i++) {
-        Looker looker = {.f = f};
-        pthread_t thread;
-        assert_int_equal(pthread_create(&thread, NULL, look, &looker), 0);
-        while (atomic_load(&looker.tid) == 0)
-            g_usleep(1000);
-        show_as(f, looker.tid, "syscall", "running\n");
-        g_usleep(60000);
-        atomic_store(&looker.go, true);
-        g_usleep(30000);
-        assert_true(rewinder_again(&r, TEXT_MAX));
-        assert_int_equal(pthread_join(thread, NULL), 0);
+    for (unsigned i = 0; i <= others; i++) {
+        lookers[i].f = f;
+        lookers[i].delay_usec = i > 0 ? 60000 : 0;
+        assert_int_equal(pthread_create(&lookers[i].thread, NULL, look, &lookers[i]), 0);
     }
+    while (atomic_load(&lookers[0].tid) == 0)
+        g_usleep(1000);
+    show_as(f, lookers[0].tid, "syscall", "running\n");
+    g_usleep(60000);
+    for (unsigned i = 0; i <= others; i++)
+        atomic_store(&lookers[i].go, true);
+    g_usleep(30000);
+    bool another = rewinder_again(&r, TEXT_MAX);
+    for (unsigned i = 0; i <= others; i++)
+        assert_int_equal(pthread_join(lookers[i].thread, NULL), 0);
+    assert_true(another);
     rewinder_end(&r);
+}
+
+/* Somebody asks for attributes, and while that is looked at, who comes back asks, too: his answer
+ * is not to be dropped. */
+static void test_asked_meanwhile(void **state)
+{
+    for (unsigned i = 0; i < 5; i++)
+        look_and_read(*state, 0);
+}
+
+/* More than a turn has requests. */
+static void test_crowd(void **state)
+{
+    for (unsigned i = 0; i < 5; i++)
+        look_and_read(*state, 40);
 }
 
 #define LOOKER_PID 4243
@@ -535,7 +555,8 @@ static void test_answer_on_its_way(void **state)
 
     assert_true(read_rest(fd, text, 0, TEXT_MAX) > 0);
     assert_int_equal(fstat(fd, &st), 0);
-    g_usleep(100000); /* more than SF_VIEW_SHARED_MSEC */
+    for (unsigned i = 0; i < 500 && !sf_view_is_stale(f->m.view, st.st_ino); i++)
+        g_usleep(10000); /* SF_VIEW_SHARED_MSEC, and what the machine needs */
     assert_true(sf_view_is_stale(f->m.view, st.st_ino));
     assert_false(sf_view_is_renewed(f->m.view, st.st_ino));
     show_as(f, INIT_PID, "syscall", "0 0x5 0x0 0x0 0x0 0x0 0x0 0x0 0x0\n"); /* read(5, ...) */
@@ -566,6 +587,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_asked_meanwhile, setup_clock, teardown),
+        cmocka_unit_test_setup_teardown(test_crowd, setup_clock, teardown),
         cmocka_unit_test_setup_teardown(test_answer_on_its_way, setup_clock, teardown),
         cmocka_unit_test_setup_teardown(test_one_reader, setup_clock, teardown),
         cmocka_unit_test_setup_teardown(test_beside_openers, setup_clock, teardown),

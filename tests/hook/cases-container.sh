@@ -245,7 +245,7 @@ case_monotonic() { # ENGINE
     container_run "$1" "$id" || fail "$(cat "$WORK/log/$id")" || return
     stat=/proc/$(container_pid "$id")/root/proc/stat
     for ((i = 0; i < 50; i++)); do
-        read -r _ user nice system _ <"$stat"
+        read -r _ user nice system _ <"$stat" || fail "cannot read $stat" || return
         now=$((user + system))
         [ "$now" -ge "$last" ] || fail "user + system went from $last to $now"
         last=$now

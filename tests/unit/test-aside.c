@@ -121,13 +121,33 @@ static void test_left(void **state)
     sf_keep_close(keep);
 }
 
+/* An owner without a request, and a request without an owner: whoever had the journal was killed
+ * between the two. */
+static void test_halves(void **state)
+{
+    SfKeep *keep = new_keep();
+    SfAside aside = {0};
+
+    atomic_store(sf_keep_journal_owner(keep, FIRST), 7);
+    ((Request *)(void *)sf_keep_journal_buffer(keep, FIRST + 1))->len = 56;
+    assert_int_equal(kept(keep, 7), 0);
+    assert_true(put(&aside, keep, 5, 1));
+    assert_int_equal(aside.waits[0].journal, FIRST + 1);
+    assert_int_equal(kept(keep, 5), 1);
+    sf_keep_journal_clear(keep, FIRST);
+    assert_true(put(&aside, keep, 5, 2));
+    assert_int_equal(aside.waits[1].journal, FIRST);
+    sf_aside_clear(&aside, keep);
+    assert_int_equal(kept(keep, 5), 0);
+    sf_keep_close(keep);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_put_and_clear),
-        cmocka_unit_test(test_no_room),
-        cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_left),
+        cmocka_unit_test(test_put_and_clear), cmocka_unit_test(test_no_room),
+        cmocka_unit_test(test_refused),       cmocka_unit_test(test_left),
+        cmocka_unit_test(test_halves),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
