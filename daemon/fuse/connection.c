@@ -135,11 +135,7 @@ static int slot_fill(SfConnectionTable *table, int fd, SfView *view, SfViewMount
     atomic_store(&slot->lane, 0);
     atomic_store(&slot->look_every, 1);
     atomic_store(&slot->look_in, 1);
-    atomic_store(&slot->requests, 0);
-    atomic_store(&slot->seen_own, 0);
-    atomic_store(&slot->seen_all, 0);
-    atomic_store(&slot->others_nsec, 0);
-    atomic_store(&slot->flood_turns, 0);
+    sf_flood_reset(&slot->flood);
     atomic_store(&slot->state, (atomic_load(&slot->state) & ~(CLOSING | REFERENCES)) | 1);
     *ret_connection = slot;
     return 0;

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "daemon/fuse/codec.h"
+#include "daemon/fuse/flood.h"
 
 /* At once: SF_MOUNT_KINDS a container. */
 #define SF_CONNECTION_MAX 32768
@@ -26,11 +27,7 @@ struct SfConnection {
      * by who serves it only. Handed from one to the next by epoll, so each is read and written as
      * if it were alone. */
     _Atomic unsigned lane, look_every, look_in;
-    /* What it has been served, and of it and of all when that was looked at last; when others were
-     * seen then. */
-    _Atomic uint64_t requests, seen_own, seen_all, others_nsec;
-    _Atomic unsigned
-        flood_turns; /* since it had too many readers in one, without a pause; 0: not */
+    SfFlood flood;
     struct SfConnection *next_free; /* protected by the table's lock */
 };
 typedef struct SfConnection SfConnection;

@@ -31,16 +31,6 @@ G_STATIC_ASSERT(WORKERS_MAX < SF_KEEP_JOURNALS); /* the rest are for requests th
 /* Threads of a lane: a container whose cgroups hang in the kernel takes one for each of its two
  * connections, and leaves others. */
 #define LANE_WORKERS 4
-/* Requests of one connection before others in the lane have their turn. */
-#define TURN 16
-/* A connection that still had requests after a turn, of so many threads, rests for so many times as
- * long, if others were served in the last two seconds: then they find a CPU. A few readers without
- * a pause have full turns as well, and do not rest. Until it has none left its turns are short: a
- * turn is as long as another reader on that CPU waits. Only a long one now and then tells whether
- * it is still so many. */
-#define FLOOD_READERS 7
-#define FLOOD_TURN 2
-#define FLOOD_LOOK 256
 /* Requests that questions wait for at most which are best answered last; each comes within a
  * millisecond. */
 #define ASIDE_TRIES 4
@@ -74,7 +64,7 @@ typedef struct Worker {
     _Atomic uint64_t busy_since; /* coarse monotonic nanoseconds; 0: waits for a request */
     int epoll_fd;                /* its lane's; borrowed */
     unsigned lane;
-    pid_t readers[FLOOD_READERS]; /* of this turn, each once, as far as there is room */
+    pid_t readers[SF_FLOOD_READERS]; /* of this turn, each once, as far as there is room */
     unsigned reader_count;
     SfAside aside;          /* of this turn */
     Shown shown[SHOWN_MAX]; /* the next due first */
@@ -255,7 +245,7 @@ static int serve_one(Worker *worker, SfConnection *connection)
         note_reader(worker, reader);
         atomic_store_explicit(&worker->busy_since, 0, memory_order_relaxed);
         atomic_fetch_add_explicit(&worker->requests, 1, memory_order_relaxed);
-        atomic_fetch_add_explicit(&connection->requests, 1, memory_order_relaxed);
+        sf_view_count_request(connection->view);
     }
     atomic_store(worker->journal_owner, 0);
     return r;
@@ -297,52 +287,52 @@ static void serve_aside(Worker *worker, SfConnection *connection)
     atomic_store_explicit(&worker->busy_since, 0, memory_order_relaxed);
 }
 
-/* Whether somebody else was served lately. Looked at by full turns only, as it costs a look at
- * every thread's count. */
-static bool others_are_served(const SfServer *server, SfConnection *connection)
-{
-    uint64_t now = coarse_nsec(), own = atomic_load(&connection->requests);
-    uint64_t all = sf_server_requests(server), before = atomic_load(&connection->seen_all);
-
-    if (before > 0 && all - before > own - atomic_load(&connection->seen_own))
-        atomic_store(&connection->others_nsec, now);
-    atomic_store(&connection->seen_all, all);
-    atomic_store(&connection->seen_own, own);
-    return now - atomic_load(&connection->others_nsec) < OTHERS_NSEC;
-}
-
 /* A flood of requests leaves CPU time to others. One thread of a lane sleeps for it at a time: the
  * others serve. */
 static void rest(const Worker *worker, SfConnection *connection, uint64_t turn_nsec)
 {
-    struct timespec pause = {.tv_nsec = (long)MIN(turn_nsec * REST_TIMES, REST_MOST_NSEC)};
     _Atomic bool *resting = &worker->server->resting[worker->lane];
+    uint64_t nsec =
+        sf_flood_rest_nsec(&connection->flood, turn_nsec, sf_view_requests(connection->view),
+                           sf_server_requests(worker->server), coarse_nsec());
+    struct timespec pause = {.tv_nsec = (long)nsec};
 
-    if (!others_are_served(worker->server, connection) || atomic_exchange(resting, true))
+    if (nsec == 0 || atomic_exchange(resting, true))
         return;
     (void)nanosleep(&pause, NULL);
     atomic_store(resting, false);
+}
+
+/* Serves until the turn has had `most` requests, or none is left. ENOENT: the request was withdrawn
+ * while it was copied. */
+static int serve_some(Worker *worker, SfConnection *connection, unsigned *count, unsigned most)
+{
+    int r = 0;
+
+    while (*count < most && (r >= 0 || r == -ENOENT || r == -EINTR)) {
+        r = serve_one(worker, connection);
+        ++*count;
+    }
+    return r;
 }
 
 /* One turn. False when the connection is dead (unmounted or aborted by somebody). */
 static bool serve_turn(Worker *worker, SfConnection *connection)
 {
     uint64_t begin = nsec_of(CLOCK_MONOTONIC);
-    unsigned floods = atomic_load(&connection->flood_turns);
-    unsigned i = 0, turn = floods % FLOOD_LOOK > 0 ? FLOOD_TURN : TURN;
-    int r = 0;
+    unsigned turn = sf_flood_turn(&connection->flood), count = 0;
 
     worker->reader_count = 0;
-    /* ENOENT: the request was withdrawn while it was copied. */
-    for (; i < turn && (r >= 0 || r == -ENOENT || r == -EINTR); i++)
-        r = serve_one(worker, connection);
+    int r = serve_some(worker, connection, &count, turn);
+    if (r >= 0) {
+        turn = sf_flood_longer_turn(&connection->flood, turn, worker->reader_count);
+        r = serve_some(worker, connection, &count, turn);
+    }
     uint64_t turn_nsec = nsec_of(CLOCK_MONOTONIC) - begin;
-    bool alone = worker->server->worker_count < 2 * sf_lanes_count(worker->server->lanes);
-    bool many = turn == FLOOD_TURN || worker->reader_count >= FLOOD_READERS;
-    floods = i == turn && r >= 0 && many && !alone ? floods % FLOOD_LOOK + 1 : 0;
-    atomic_store(&connection->flood_turns, floods);
+    bool flooded = sf_flood_end_turn(&connection->flood, turn, r >= 0, worker->reader_count);
     serve_aside(worker, connection);
-    if (floods)
+    bool alone = worker->server->worker_count < 2 * sf_lanes_count(worker->server->lanes);
+    if (flooded && !alone)
         rest(worker, connection, turn_nsec);
     return r != -ENODEV;
 }

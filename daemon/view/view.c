@@ -114,6 +114,16 @@ SfView *sf_view_unref(SfView *view)
     return NULL;
 }
 
+void sf_view_count_request(SfView *view)
+{
+    atomic_fetch_add_explicit(&view->requests, 1, memory_order_relaxed);
+}
+
+uint64_t sf_view_requests(const SfView *view)
+{
+    return atomic_load_explicit(&view->requests, memory_order_relaxed);
+}
+
 SfContainer *sf_view_container(const SfView *view)
 {
     return view->container;

@@ -60,6 +60,7 @@ typedef struct Node {
 
 struct SfView {
     _Atomic int refs;
+    _Atomic uint64_t requests;
     SfContainer *container; /* owned reference */
     struct timespec made;   /* wall clock: what stat(2) gives as times */
     pthread_mutex_t lock;   /* protects the open files: the next four; held for list work only */
