@@ -37,6 +37,8 @@ static void remove_watches(SfEntry *entry)
 {
     SfCgroupWatcher *watcher = entry->registry->watcher;
 
+    if (entry->container)
+        sf_exit_watch_remove(entry->registry->exits, sf_container_pidfd(entry->container));
     sf_cgroup_watch_remove(watcher, entry->watch);
     for (unsigned i = 0; entry->limit_watches && i < entry->limit_watches->len; i++)
         sf_cgroup_watch_remove(watcher, g_array_index(entry->limit_watches, unsigned, i));
@@ -78,8 +80,6 @@ void sf_registry_end_entry(SfEntry *entry)
     SfRegistry *registry = entry->registry;
     const SfRegistryOptions *options = &registry->options;
 
-    if (entry->pidfd_source)
-        g_source_remove(entry->pidfd_source);
     remove_watches(entry);
     /* The record first: without it, whatever else is left is cleared by the next daemon. */
     int r = sf_record_remove(registry->containers_fd, entry->id);
@@ -155,13 +155,9 @@ static void on_limits_changed(void *data)
         entry->recall_source = g_timeout_add(RECALL_PAUSE_MSEC, on_recall_due, entry);
 }
 
-static gboolean on_init_ended(int fd, GIOCondition condition, void *data)
+static void on_init_ended(void *data)
 {
-    SfEntry *entry = data;
-
-    entry->pidfd_source = 0; /* removed by what is returned */
-    end_registered(entry, "its init has ended");
-    return G_SOURCE_REMOVE;
+    end_registered(data, "its init has ended");
 }
 
 static int open_folder(int directory_fd, const char *name, mode_t mode)
@@ -274,6 +270,8 @@ int sf_registry_new(const SfRegistryOptions *options, SfRegistry **ret_registry,
     if (r >= 0)
         r = sf_cgroup_watcher_new(&events, &registry->watcher);
     if (r >= 0)
+        r = sf_exit_watcher_new(on_init_ended, &registry->exits);
+    if (r >= 0)
         r = read_boot_id(registry);
     if (r >= 0)
         r = sf_registry_restore(registry);
@@ -289,8 +287,6 @@ void sf_registry_leave_entry(SfEntry *entry)
 {
     const SfMountBackend *backend = &entry->registry->options.backend;
 
-    if (entry->pidfd_source)
-        g_source_remove(entry->pidfd_source);
     remove_watches(entry);
     for (SfViewMount kind = 0; kind < SF_MOUNT_KINDS; kind++) {
         if (entry->mounts[kind].mount)
@@ -343,6 +339,7 @@ void sf_registry_free(SfRegistry *registry)
     }
     g_hash_table_unref(registry->entries);
     sf_cgroup_watcher_free(registry->watcher);
+    sf_exit_watcher_free(registry->exits);
     (void)sf_close(registry->containers_fd);
     for (SfViewMount kind = 0; kind < SF_MOUNT_KINDS; kind++)
         (void)sf_close(registry->folder_fds[kind]);
@@ -473,11 +470,12 @@ int sf_registry_watch(SfEntry *entry, SfControlError *error)
     SfCgroup *cgroup = sf_container_task_cgroup(entry->container);
 
     watch_limits(entry);
-    entry->pidfd_source =
-        g_unix_fd_add(sf_container_pidfd(entry->container), G_IO_IN, on_init_ended, entry);
+    int r = sf_exit_watch_add(entry->registry->exits, sf_container_pidfd(entry->container), entry);
+    if (r < 0)
+        return sf_fail_errno(error, r, "cannot watch its init");
     if (!cgroup || sf_cgroup_is_top(cgroup))
         return 0;
-    int r = sf_cgroup_watch_add(entry->registry->watcher, cgroup, entry, &entry->watch);
+    r = sf_cgroup_watch_add(entry->registry->watcher, cgroup, entry, &entry->watch);
     if (r == -ENODEV)
         return sf_fail_errno(error, r, "cannot watch the cgroup %s", sf_cgroup_path(cgroup));
     if (r < 0) /* fs.inotify.max_user_watches, for one; the end of init is seen all the same */

@@ -63,7 +63,6 @@ typedef struct SfEntry {
     SfView *view;           /* a reference */
     SfMounted mounts[SF_MOUNT_KINDS];
     /* The registry's own. */
-    unsigned pidfd_source;  /* GLib source; 0: none */
     unsigned watch;         /* of the cgroup's removal; 0: none */
     GArray *limit_watches;  /* unsigned, of the limits above it; NULL: none */
     int64_t recalled_usec;  /* monotonic: when its constants were recalled last */

@@ -7,6 +7,7 @@
 
 #include <glib.h>
 
+#include "daemon/control/exits.h"
 #include "daemon/control/registry.h"
 #include "daemon/control/watch.h"
 
@@ -18,7 +19,8 @@ struct SfRegistry {
     int containers_fd;              /* containers/ */
     GHashTable *entries;            /* id -> SfEntry, owned */
     SfCgroupWatcher *watcher;
-    char boot_id[40]; /* of the kernel; "" when it has none */
+    SfExitWatcher *exits; /* of the containers' inits */
+    char boot_id[40];     /* of the kernel; "" when it has none */
     SfPolicy defaults;
     unsigned max_containers;
     SfRegistryCounts counts;

