@@ -15,7 +15,8 @@ typedef struct SfExitWatcher SfExitWatcher;
 int sf_exit_watcher_new(void (*ended)(void *data), SfExitWatcher **ret_watcher) SF_WARN_UNUSED;
 void sf_exit_watcher_free(SfExitWatcher *watcher);
 
-/* pidfd: borrowed, until it is removed. -errno: -EEXIST, or no memory. */
+/* pidfd: borrowed, until it is removed. -errno: -EEXIST, -ENOMEM, -ENOSPC
+ * (fs.epoll.max_user_watches). */
 int sf_exit_watch_add(SfExitWatcher *watcher, int pidfd, void *data) SF_WARN_UNUSED;
 /* To be done before it is closed. One that is not there is fine. */
 void sf_exit_watch_remove(SfExitWatcher *watcher, int pidfd);

@@ -471,13 +471,17 @@ int sf_registry_watch(SfEntry *entry, SfControlError *error)
 
     watch_limits(entry);
     int r = sf_exit_watch_add(entry->registry->exits, sf_container_pidfd(entry->container), entry);
-    if (r < 0)
-        return sf_fail_errno(error, r, "cannot watch its init");
+    if (r < 0) {
+        (void)sf_fail_errno(error, r, "cannot watch its init");
+        return r;
+    }
     if (!cgroup || sf_cgroup_is_top(cgroup))
         return 0;
     r = sf_cgroup_watch_add(entry->registry->watcher, cgroup, entry, &entry->watch);
-    if (r == -ENODEV)
-        return sf_fail_errno(error, r, "cannot watch the cgroup %s", sf_cgroup_path(cgroup));
+    if (r == -ENODEV) {
+        (void)sf_fail_errno(error, r, "cannot watch the cgroup %s", sf_cgroup_path(cgroup));
+        return r;
+    }
     if (r < 0) /* fs.inotify.max_user_watches, for one; the end of init is seen all the same */
         g_warning("cannot watch the cgroup %s: %s, container=%s", sf_cgroup_path(cgroup),
                   g_strerror(-r), entry->id);

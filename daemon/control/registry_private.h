@@ -84,8 +84,8 @@ void sf_waiting_move_requests(SfRestore *restore);
 bool sf_waiting_try(SfRestore *restore, const char *id);
 /* Ends one that waits, as an entry ends. */
 void sf_waiting_end(SfRestore *restore, const char *id);
-/* Watches for the end of a container, and for changes of its limits; part of making an entry. -1
- * with *error. */
+/* Watches for the end of a container, and for changes of its limits; part of making an entry.
+ * Negative errno with *error; -ENODEV: its cgroup is gone. */
 int sf_registry_watch(SfEntry *entry, SfControlError *error) SF_WARN_UNUSED;
 /* The mount point's path, made new. */
 char *sf_registry_mount_point(const SfRegistry *registry, SfViewMount kind, const char *id);

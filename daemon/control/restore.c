@@ -118,6 +118,19 @@ static int prime(SfRestore *restore)
     return r;
 }
 
+/* What was asked on a connection that is gone: nobody waits for an answer. */
+static void drop_requests(const SfEntry *entry, SfViewMount kind)
+{
+    uint64_t owner = sf_container_number(entry->container) | (uint64_t)kind
+                                                                 << SF_KEEP_JOURNAL_KIND_SHIFT;
+    SfKeep *keep = entry->registry->options.keep;
+
+    for (unsigned i = 0; keep && i < SF_KEEP_JOURNALS; i++) {
+        if (atomic_load(sf_keep_journal_owner(keep, i)) == owner)
+            sf_keep_journal_clear(keep, i);
+    }
+}
+
 /* Mounts it where nobody can use what is mounted there. 1: something was. */
 static int mount_again(SfEntry *entry, SfViewMount kind)
 {
@@ -126,6 +139,7 @@ static int mount_again(SfEntry *entry, SfViewMount kind)
     int dead = backend->unmount_stale(backend->data, entry->mounts[kind].point);
     if (dead < 0)
         return dead;
+    drop_requests(entry, kind);
     int r = sf_registry_mount(entry, kind, true);
     return r < 0 ? r : dead > 0;
 }
@@ -263,7 +277,9 @@ static int take_up(SfRestore *restore, const SfRecord *record, SfWaiting *waitin
     for (SfViewMount kind = 0; kind < SF_MOUNT_KINDS; kind++)
         entry->mounts[kind].point = sf_registry_mount_point(registry, kind, entry->id);
     r = sf_view_new(container, &entry->view);
-    if (r >= 0 && sf_registry_watch(entry, &error) < 0)
+    if (r >= 0)
+        r = sf_registry_watch(entry, &error);
+    if (r == -ENODEV)
         r = CGROUP_REMOVED;
     sf_control_error_clear(&error);
     if (r == TAKEN_UP) {

@@ -158,7 +158,8 @@ static void drop_rest(SfRestore *restore)
     g_hash_table_foreach(restore->kept, remove_kept, restore->keep);
     g_clear_pointer(&restore->kept, g_hash_table_unref);
     for (unsigned i = workers; options->keep && i < SF_KEEP_JOURNALS; i++) {
-        if (!is_served(restore->registry, atomic_load(sf_keep_journal_owner(restore->keep, i))))
+        uint64_t owner = atomic_load(sf_keep_journal_owner(restore->keep, i));
+        if (owner != 0 && !is_served(restore->registry, owner)) /* 0: about to be taken, maybe */
             sf_keep_journal_clear(restore->keep, i);
     }
     if (options->store.drop_rest)

@@ -13,6 +13,7 @@
 #define TURN_LONG 64u
 #define SUSPECT_READERS 7u /* of SF_TURN requests */
 #define LOOK_EVERY 256u    /* turns */
+#define LOOK_AGAIN 4096u   /* short ones, some seconds; others' p99 is not to know of it */
 #define REST_TIMES 8u      /* the length of the turn */
 #define REST_MOST_NSEC 10000000u
 /* Who was served so lately may come back. */
@@ -32,14 +33,13 @@ void sf_flood_reset(SfFlood *flood)
 {
     put(&flood->turns, 0);
     put(&flood->full, 0);
-    atomic_store(&flood->seen_own, 0);
-    atomic_store(&flood->seen_all, 0);
+    atomic_store(&flood->seen_others, 0);
     atomic_store(&flood->others_nsec, 0);
 }
 
 unsigned sf_flood_turn(const SfFlood *flood)
 {
-    return get(&flood->turns) % LOOK_EVERY > 0 ? TURN_SHORT : SF_TURN;
+    return get(&flood->turns) % LOOK_AGAIN > 0 ? TURN_SHORT : SF_TURN;
 }
 
 unsigned sf_flood_longer_turn(SfFlood *flood, unsigned turn, unsigned readers)
@@ -64,16 +64,17 @@ bool sf_flood_end_turn(SfFlood *flood, unsigned turn, bool full, unsigned reader
     return turns > 0;
 }
 
-/* Nobody is kept waiting for nobody. */
+/* Nobody is kept waiting for nobody. Both numbers are read while others count: one request more is
+ * nobody yet. */
 uint64_t sf_flood_rest_nsec(SfFlood *flood, uint64_t turn_nsec, uint64_t own, uint64_t all,
                             uint64_t now_nsec)
 {
-    uint64_t before = atomic_load(&flood->seen_all);
+    uint64_t others = all > own ? all - own : 0, seen = atomic_load(&flood->seen_others);
 
-    if (before > 0 && all - before > own - atomic_load(&flood->seen_own))
+    if (seen > 0 && others > seen)
         atomic_store(&flood->others_nsec, now_nsec);
-    atomic_store(&flood->seen_all, all);
-    atomic_store(&flood->seen_own, own);
+    if (seen == 0 || others > seen)
+        atomic_store(&flood->seen_others, others + 1);
     if (now_nsec - atomic_load(&flood->others_nsec) >= OTHERS_NSEC)
         return 0;
     return MIN(turn_nsec * REST_TIMES, REST_MOST_NSEC);

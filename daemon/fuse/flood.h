@@ -18,9 +18,9 @@
 typedef struct SfFlood {
     _Atomic unsigned turns; /* short ones since it was looked at; 0: it is not flooded */
     _Atomic unsigned full;  /* turns of many readers that were full */
-    /* What the container, and all, had been served when that was looked at last; when others were
-     * seen then. */
-    _Atomic uint64_t seen_own, seen_all, others_nsec;
+    /* Requests of other containers when that was looked at last, and 1; when they were more than
+     * before. */
+    _Atomic uint64_t seen_others, others_nsec;
 } SfFlood;
 
 void sf_flood_reset(SfFlood *flood);

@@ -34,9 +34,6 @@ G_STATIC_ASSERT(WORKERS_MAX < SF_KEEP_JOURNALS); /* the rest are for requests th
 /* Requests that questions wait for at most which are best answered last; each comes within a
  * millisecond. */
 #define ASIDE_TRIES 4
-#define REST_TIMES 8
-#define REST_MOST_NSEC 10000000
-#define OTHERS_NSEC (UINT64_C(2) * 1000000000)
 /* Readers stay where they are for some time; to look costs a read of procfs. */
 #define LOOK_MOST 256
 #define STOP_KEY UINT64_MAX
@@ -610,9 +607,9 @@ static void serve_journal(SfServer *server, const SfConnection *connection)
 
     for (unsigned i = 0; i < SF_KEEP_JOURNALS; i++) {
         const char *journal = sf_keep_journal_buffer(server->keep, i);
-        size_t len = ((const struct fuse_in_header *)journal)->len;
         if (atomic_load(sf_keep_journal_owner(server->keep, i)) != owner_of(connection))
             continue;
+        size_t len = ((const struct fuse_in_header *)journal)->len;
         if (len >= sizeof(struct fuse_in_header) && len <= SF_FUSE_BUFFER_BYTES) {
             request = request ? request : g_malloc(SF_FUSE_BUFFER_BYTES);
             memcpy(request, journal, len);

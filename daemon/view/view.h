@@ -37,10 +37,10 @@ const SfViewRule *sf_view_idle_rule(const SfPolicy *policy, unsigned from);
 int sf_view_new(SfContainer *container, SfView **ret_view) SF_WARN_UNUSED;
 SfView *sf_view_ref(SfView *view);
 SfView *sf_view_unref(SfView *view);
-SfContainer *sf_view_container(const SfView *view);
+SfContainer *sf_view_container(const SfView *view); /* borrowed */
 /* Counts a request that was served, of either connection; how many there were. */
 void sf_view_count_request(SfView *view);
-uint64_t sf_view_requests(const SfView *view); /* borrowed */
+uint64_t sf_view_requests(const SfView *view);
 /* The CPU that a thread of the host runs on or ran on last: where its answer is wanted. Negative
  * errno. */
 int sf_view_reader_cpu(const SfView *view, pid_t tid, unsigned *ret_cpu) SF_WARN_UNUSED;

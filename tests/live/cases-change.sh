@@ -109,9 +109,9 @@ change_limits() { # ID STEP
     put "$CGROUP_FILE" "${cpus[step % 4]}"
 }
 
-# Most steps leave one CPU: all of them stand for longer than a round takes, now and then.
-seen_widest() { # STEP
-    [ $(($1 % 12)) != 0 ] || sleep 0.3
+# The widest limits, and narrow ones, stand for longer than a round takes, now and then.
+stand() { # STEP
+    case $(($1 % 12)) in 0 | 5) sleep 0.3 ;; esac
 }
 
 # The lock keeps the changes out of an instant.
@@ -130,7 +130,7 @@ case_limits() {
         checking || break
         change_limits_between "$id" $step
         sleep 0.05
-        seen_widest $step
+        stand $step
     done
     check_end
     check_range 'changes of the limits' $step $((SECONDS_EACH / 4)) 1000000
@@ -145,7 +145,7 @@ case_limits_any_moment() {
     for ((step = 0; ; step++)); do
         checking || break
         change_limits "$id" $step
-        seen_widest $step
+        stand $step
     done
     check_end
     check_range 'changes of the limits' $step $((SECONDS_EACH / 4)) 100000000

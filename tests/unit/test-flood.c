@@ -51,7 +51,7 @@ static void test_flood(void **state)
     sf_flood_reset(&flood);
     assert_true(turn(&flood, 1000, &requests)); /* at once */
     assert_true(requests > SF_TURN);
-    for (unsigned i = 0; i < 1024; i++) {
+    for (unsigned i = 0; i < 4 * 4096; i++) {
         assert_true(turn(&flood, 1000, &requests));
         longer += requests > SF_TURN;
         more += requests > 2 && requests <= SF_TURN;
@@ -59,7 +59,7 @@ static void test_flood(void **state)
     assert_int_equal(longer, 4);
     assert_int_equal(more, 0);
     /* It becomes a few, who never pause. */
-    for (unsigned i = 0; i < 256; i++)
+    for (unsigned i = 0; i < 4096; i++)
         (void)turn(&flood, 2, &requests);
     assert_false(turn(&flood, 2, &requests));
     assert_int_equal(requests, SF_TURN);
@@ -84,11 +84,15 @@ static void test_rest(void **state)
     /* Alone: what others are is not known at first, and then there are none. */
     assert_int_equal(sf_flood_rest_nsec(&flood, 1000, 10, 10, 5 * SEC), 0);
     assert_int_equal(sf_flood_rest_nsec(&flood, 1000, 20, 20, 6 * SEC), 0);
+    /* One that is being counted. */
+    assert_int_equal(sf_flood_rest_nsec(&flood, 1000, 29, 30, 6 * SEC), 0);
+    assert_int_equal(sf_flood_rest_nsec(&flood, 1000, 31, 30, 6 * SEC), 0);
     /* Somebody else was served. */
-    assert_int_equal(sf_flood_rest_nsec(&flood, 1000, 30, 31, 7 * SEC), 8000);
-    assert_int_equal(sf_flood_rest_nsec(&flood, 1000, 40, 41, 8 * SEC), 8000);
-    assert_int_equal(sf_flood_rest_nsec(&flood, SEC, 50, 51, 8 * SEC + 1), 10000000);
-    assert_int_equal(sf_flood_rest_nsec(&flood, 1000, 60, 61, 9 * SEC), 0);
+    assert_int_equal(sf_flood_rest_nsec(&flood, 1000, 30, 32, 7 * SEC), 8000);
+    assert_int_equal(sf_flood_rest_nsec(&flood, 1000, 40, 42, 8 * SEC), 8000);
+    assert_int_equal(sf_flood_rest_nsec(&flood, SEC, 50, 52, 8 * SEC + 1), 10000000);
+    assert_int_equal(sf_flood_rest_nsec(&flood, 1000, 60, 62, 9 * SEC), 0);
+    assert_int_equal(sf_flood_rest_nsec(&flood, 1000, 60, 64, 9 * SEC), 8000);
 }
 
 int main(void)
