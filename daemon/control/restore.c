@@ -121,8 +121,7 @@ static int prime(SfRestore *restore)
 /* What was asked on a connection that is gone: nobody waits for an answer. */
 static void drop_requests(const SfEntry *entry, SfViewMount kind)
 {
-    uint64_t owner = sf_container_number(entry->container) | (uint64_t)kind
-                                                                 << SF_KEEP_JOURNAL_KIND_SHIFT;
+    uint64_t owner = sf_keep_journal_owner_of(sf_container_number(entry->container), kind);
     SfKeep *keep = entry->registry->options.keep;
 
     for (unsigned i = 0; keep && i < SF_KEEP_JOURNALS; i++) {
@@ -277,9 +276,7 @@ static int take_up(SfRestore *restore, const SfRecord *record, SfWaiting *waitin
     for (SfViewMount kind = 0; kind < SF_MOUNT_KINDS; kind++)
         entry->mounts[kind].point = sf_registry_mount_point(registry, kind, entry->id);
     r = sf_view_new(container, &entry->view);
-    if (r >= 0)
-        r = sf_registry_watch(entry, &error);
-    if (r == -ENODEV)
+    if (r >= 0 && (r = sf_registry_watch(entry, &error)) == -ENODEV)
         r = CGROUP_REMOVED;
     sf_control_error_clear(&error);
     if (r == TAKEN_UP) {

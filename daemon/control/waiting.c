@@ -135,7 +135,7 @@ static void remove_kept(void *number, void *ids, void *data)
 /* What such a container is asked may be in any journal. */
 static bool is_served(const SfRegistry *registry, uint64_t owner)
 {
-    uint64_t number = owner & ((UINT64_C(1) << SF_KEEP_JOURNAL_KIND_SHIFT) - 1);
+    uint64_t number = sf_keep_journal_number(owner);
     GHashTableIter iter;
     SfEntry *entry;
 

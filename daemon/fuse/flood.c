@@ -9,6 +9,8 @@
 #include <glib.h>
 #include <stdatomic.h>
 
+#include "daemon/fuse/relaxed.h"
+
 #define TURN_SHORT 2u /* is as long as another reader on that CPU waits */
 #define TURN_LONG 64u
 #define SUSPECT_READERS 7u /* of SF_TURN requests */
@@ -19,48 +21,38 @@
 /* Who was served so lately may come back. */
 #define OTHERS_NSEC (UINT64_C(2) * 1000000000)
 
-static unsigned get(const _Atomic unsigned *number)
-{
-    return atomic_load_explicit(number, memory_order_relaxed);
-}
-
-static void put(_Atomic unsigned *number, unsigned value)
-{
-    atomic_store_explicit(number, value, memory_order_relaxed);
-}
-
 void sf_flood_reset(SfFlood *flood)
 {
-    put(&flood->turns, 0);
-    put(&flood->full, 0);
+    sf_relaxed_put(&flood->turns, 0);
+    sf_relaxed_put(&flood->full, 0);
     atomic_store(&flood->seen_others, 0);
     atomic_store(&flood->others_nsec, 0);
 }
 
 unsigned sf_flood_turn(const SfFlood *flood)
 {
-    return get(&flood->turns) % LOOK_AGAIN > 0 ? TURN_SHORT : SF_TURN;
+    return sf_relaxed_get(&flood->turns) % LOOK_AGAIN > 0 ? TURN_SHORT : SF_TURN;
 }
 
 unsigned sf_flood_longer_turn(SfFlood *flood, unsigned turn, unsigned readers)
 {
-    unsigned full = get(&flood->full);
+    unsigned full = sf_relaxed_get(&flood->full);
 
     if (turn != SF_TURN || readers < SUSPECT_READERS)
         return turn;
-    put(&flood->full, full + 1);
-    return get(&flood->turns) > 0 || full % LOOK_EVERY == 0 ? TURN_LONG : turn;
+    sf_relaxed_put(&flood->full, full + 1);
+    return sf_relaxed_get(&flood->turns) > 0 || full % LOOK_EVERY == 0 ? TURN_LONG : turn;
 }
 
 bool sf_flood_end_turn(SfFlood *flood, unsigned turn, bool full, unsigned readers)
 {
-    unsigned turns = get(&flood->turns);
+    unsigned turns = sf_relaxed_get(&flood->turns);
 
     if (full && turn == TURN_SHORT)
         turns++;
     else
         turns = full && turn == TURN_LONG && readers >= SF_FLOOD_READERS;
-    put(&flood->turns, turns);
+    sf_relaxed_put(&flood->turns, turns);
     return turns > 0;
 }
 

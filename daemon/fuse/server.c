@@ -23,6 +23,7 @@
 #include "daemon/fuse/aside.h"
 #include "daemon/fuse/connection.h"
 #include "daemon/fuse/lanes.h"
+#include "daemon/fuse/relaxed.h"
 #include "lib/base/thread.h"
 
 #define WORKERS_MIN 8
@@ -117,9 +118,8 @@ bool sf_server_is_stuck(const SfServer *server)
 /* Whose request it is, in the keep: container and kind. */
 static uint64_t owner_of(const SfConnection *connection)
 {
-    uint64_t number = sf_container_number(sf_view_container(connection->view));
-
-    return number | (uint64_t)connection->kind << SF_KEEP_JOURNAL_KIND_SHIFT;
+    return sf_keep_journal_owner_of(sf_container_number(sf_view_container(connection->view)),
+                                    connection->kind);
 }
 
 static SfCodecPeer peer_of(const SfConnection *connection)
@@ -162,35 +162,26 @@ static void note_served(Worker *worker, uint64_t key, const SfCodecServed *serve
         note_shown(worker, key, inode);
 }
 
-static unsigned get(const _Atomic unsigned *number)
-{
-    return atomic_load_explicit(number, memory_order_relaxed);
-}
-
-static void put(_Atomic unsigned *number, unsigned value)
-{
-    atomic_store_explicit(number, value, memory_order_relaxed);
-}
-
 /* Where the reader runs that has just been answered. Who is found in the same place again is looked
  * at less often. */
 static void look_at_reader(const SfServer *server, SfConnection *connection, pid_t reader)
 {
-    unsigned cpu, lane = get(&connection->lane), every = get(&connection->look_every);
+    unsigned cpu, lane = sf_relaxed_get(&connection->lane),
+                  every = sf_relaxed_get(&connection->look_every);
 
     if (reader == 0)
         return;
-    if (get(&connection->look_in) > 1) {
-        put(&connection->look_in, get(&connection->look_in) - 1);
+    if (sf_relaxed_get(&connection->look_in) > 1) {
+        sf_relaxed_put(&connection->look_in, sf_relaxed_get(&connection->look_in) - 1);
         return;
     }
     bool same = sf_view_reader_cpu(connection->view, reader, &cpu) < 0 ||
                 sf_lanes_of_cpu(server->lanes, cpu) == lane;
     if (!same)
-        put(&connection->lane, sf_lanes_of_cpu(server->lanes, cpu));
+        sf_relaxed_put(&connection->lane, sf_lanes_of_cpu(server->lanes, cpu));
     every = same ? MIN(every * 2, LOOK_MOST) : 1;
-    put(&connection->look_every, every);
-    put(&connection->look_in, every);
+    sf_relaxed_put(&connection->look_every, every);
+    sf_relaxed_put(&connection->look_in, every);
 }
 
 static void note_reader(Worker *worker, pid_t reader)
@@ -204,10 +195,10 @@ static void note_reader(Worker *worker, pid_t reader)
 }
 
 /* The request is in buffer and journal. */
-static SfCodecServed serve_or_put_aside(Worker *worker, SfCodecPeer *peer, uint64_t owner,
-                                        size_t len)
+static SfCodecServed serve_or_put_aside(Worker *worker, SfCodecPeer *peer, size_t len)
 {
     SfServer *server = worker->server;
+    uint64_t owner = atomic_load(worker->journal_owner);
 
     peer->turn = SF_CODEC_MAY_WAIT;
     SfCodecServed served = sf_codec_serve(server->codec, peer, worker->buffer, len, false);
@@ -235,7 +226,7 @@ static int serve_one(Worker *worker, SfConnection *connection)
         atomic_store_explicit(&worker->busy_since, coarse_nsec(), memory_order_relaxed);
         memcpy(worker->buffer, worker->journal, (size_t)n);
         pid_t reader = header->opcode == FUSE_RELEASE ? 0 : (pid_t)header->pid;
-        SfCodecServed served = serve_or_put_aside(worker, &peer, owner_of(connection), (size_t)n);
+        SfCodecServed served = serve_or_put_aside(worker, &peer, (size_t)n);
         if (served.shown || served.closed)
             note_served(worker, peer.key, &served);
         look_at_reader(worker->server, connection, reader);
@@ -265,14 +256,15 @@ static void serve_aside(Worker *worker, SfConnection *connection)
     SfCodecPeer peer = peer_of(connection);
     struct pollfd next = {.fd = connection->fd, .events = POLLIN};
 
+    if (aside->count == 0)
+        return;
     /* Who has been shown a new text comes back for it at once. */
     for (unsigned i = 0; i < ASIDE_TRIES && others_come_first(worker, connection); i++) {
         if (poll(&next, 1, 1) <= 0 || serve_one(worker, connection) < 0)
             break;
     }
     peer.turn = SF_CODEC_WAITED;
-    if (aside->count > 0)
-        atomic_store_explicit(&worker->busy_since, coarse_nsec(), memory_order_relaxed);
+    atomic_store_explicit(&worker->busy_since, coarse_nsec(), memory_order_relaxed);
     for (unsigned i = 0; i < aside->count; i++) {
         SfCodecServed served = sf_codec_serve(worker->server->codec, &peer, aside->waits[i].request,
                                               aside->waits[i].len, false);
@@ -325,11 +317,12 @@ static bool serve_turn(Worker *worker, SfConnection *connection)
         turn = sf_flood_longer_turn(&connection->flood, turn, worker->reader_count);
         r = serve_some(worker, connection, &count, turn);
     }
-    uint64_t turn_nsec = nsec_of(CLOCK_MONOTONIC) - begin;
-    bool flooded = sf_flood_end_turn(&connection->flood, turn, r >= 0, worker->reader_count);
-    serve_aside(worker, connection);
     bool alone = worker->server->worker_count < 2 * sf_lanes_count(worker->server->lanes);
-    if (flooded && !alone)
+    bool rests =
+        sf_flood_end_turn(&connection->flood, turn, r >= 0, worker->reader_count) && !alone;
+    uint64_t turn_nsec = rests ? nsec_of(CLOCK_MONOTONIC) - begin : 0;
+    serve_aside(worker, connection);
+    if (rests)
         rest(worker, connection, turn_nsec);
     return r != -ENODEV;
 }
@@ -342,7 +335,8 @@ static void release(SfServer *server, SfConnection *connection)
     if (!sf_connection_release(connection))
         return;
     /* Closing is not enough where somebody else holds the same open file. */
-    (void)epoll_ctl(server->epoll_fds[get(&connection->lane)], EPOLL_CTL_DEL, connection->fd, NULL);
+    (void)epoll_ctl(server->epoll_fds[sf_relaxed_get(&connection->lane)], EPOLL_CTL_DEL,
+                    connection->fd, NULL);
     sf_connection_free(server->connections, connection);
     sf_poller_forget_connection(server->poller, key);
 }
@@ -396,13 +390,13 @@ static int arm(const SfServer *server, SfConnection *connection, unsigned from)
 {
     struct epoll_event event = {.events = EPOLLIN | EPOLLONESHOT,
                                 .data.u64 = sf_connection_key(connection)};
-    unsigned lane = get(&connection->lane);
+    unsigned lane = sf_relaxed_get(&connection->lane);
     int set = server->epoll_fds[lane];
 
     if (lane == from)
         return epoll_ctl(set, EPOLL_CTL_MOD, connection->fd, &event) < 0 ? -errno : 0;
     if (epoll_ctl(set, EPOLL_CTL_ADD, connection->fd, &event) < 0) { /* ENOSPC: max_user_watches */
-        put(&connection->lane, from);
+        sf_relaxed_put(&connection->lane, from);
         return arm(server, connection, from);
     }
     (void)epoll_ctl(server->epoll_fds[from], EPOLL_CTL_DEL, connection->fd, NULL); /* is in it */
@@ -427,7 +421,7 @@ static void *run_worker(void *data)
         SfConnection *connection = sf_connection_acquire(server->connections, event.data.u64);
         if (!connection)
             continue;
-        unsigned lane = get(&connection->lane);
+        unsigned lane = sf_relaxed_get(&connection->lane);
         if (serve_turn(worker, connection))
             (void)arm(server, connection, lane); /* fails for a file that is not in the set */
         release(server, connection);

@@ -83,16 +83,17 @@ static int parse_pid(SfSlice word, pid_t *ret_pid)
 
 int sf_pid_stat_parse(const char *text, size_t len, SfPidStat *ret_stat)
 {
-    SfSlice all = sf_slice(text, len), state, parent, threads, start;
+    static const unsigned numbers[] = {3, 4, 20, 22}; /* state, parent, threads, start */
+    SfSlice words[sizeof(numbers) / sizeof(numbers[0])];
     SfPidStat stat = {0};
 
-    if (sf_slice_stat_field(all, 3, &state) < 0 || sf_slice_stat_field(all, 4, &parent) < 0 ||
-        sf_slice_stat_field(all, 20, &threads) < 0 || sf_slice_stat_field(all, 22, &start) < 0)
+    if (sf_slice_stat_fields(sf_slice(text, len), numbers, sizeof(numbers) / sizeof(numbers[0]),
+                             words) < 0 ||
+        words[0].len != 1 || parse_pid(words[1], &stat.ppid) < 0 ||
+        sf_slice_u64(words[2], &stat.num_threads) < 0 ||
+        sf_slice_u64(words[3], &stat.start_ticks) < 0)
         return -EINVAL;
-    if (state.len != 1 || parse_pid(parent, &stat.ppid) < 0 ||
-        sf_slice_u64(threads, &stat.num_threads) < 0 || sf_slice_u64(start, &stat.start_ticks) < 0)
-        return -EINVAL;
-    stat.state = state.data[0];
+    stat.state = words[0].data[0];
     *ret_stat = stat;
     return 0;
 }

@@ -423,7 +423,7 @@ SfViewAsked sf_view_ask(SfView *view, uint64_t inode, pid_t tid, SfViewRequest r
     if (how == READING_ON || (how == READING_NOT && !renewed))
         return SF_ASKED_STILL;
     /* One that was made a moment ago is on its way. */
-    bool fresh = renewed && is_fresh(pages);
+    bool fresh = is_fresh(pages);
     if (how == READING_BEGINS && !fresh && renew(pages, request) < 0)
         return SF_ASKED_STILL;
     (void)pthread_mutex_lock(&view->lock);

@@ -566,6 +566,8 @@ unsigned sf_keep_former(const SfKeep *keep)
 
 /* ---- journals ---- */
 
+#define JOURNAL_KIND_SHIFT 56
+
 static char *journal(SfKeep *keep, unsigned thread)
 {
     return keep->map + HEAD_BYTES + (uint64_t)thread * SF_KEEP_JOURNAL_BYTES;
@@ -580,6 +582,16 @@ _Atomic uint64_t *sf_keep_journal_owner(SfKeep *keep, unsigned thread)
 char *sf_keep_journal_buffer(SfKeep *keep, unsigned thread)
 {
     return journal(keep, thread);
+}
+
+uint64_t sf_keep_journal_owner_of(uint64_t number, unsigned kind)
+{
+    return number | (uint64_t)kind << JOURNAL_KIND_SHIFT;
+}
+
+uint64_t sf_keep_journal_number(uint64_t owner)
+{
+    return owner & ((UINT64_C(1) << JOURNAL_KIND_SHIFT) - 1);
 }
 
 void sf_keep_journal_clear(SfKeep *keep, unsigned thread)

@@ -64,8 +64,9 @@ unsigned sf_keep_former(const SfKeep *keep);
 #define SF_KEEP_JOURNAL_BYTES (136u << 10)
 /* Whose connection the request is from: a container's number, and above it the kind of connection;
  * 0: there is none. */
-#define SF_KEEP_JOURNAL_KIND_SHIFT 56
 _Atomic uint64_t *sf_keep_journal_owner(SfKeep *keep, unsigned thread);
 char *sf_keep_journal_buffer(SfKeep *keep, unsigned thread);
+uint64_t sf_keep_journal_owner_of(uint64_t number, unsigned kind);
+uint64_t sf_keep_journal_number(uint64_t owner);
 /* Forgets the request: its length, which it begins with, and then the owner. */
 void sf_keep_journal_clear(SfKeep *keep, unsigned thread);

@@ -66,20 +66,6 @@ bool sf_slice_next_word(SfSlice *rest, SfSlice *ret_word)
     return true;
 }
 
-int sf_slice_stat_field(SfSlice text, unsigned number, SfSlice *ret_word)
-{
-    const char *name_end = text.len > 0 ? memrchr(text.data, ')', text.len) : NULL;
-
-    if (!name_end)
-        return -EINVAL;
-    SfSlice rest = sf_slice(name_end + 1, text.len - (size_t)(name_end + 1 - text.data));
-    for (unsigned field = 3; field <= number; field++) {
-        if (!sf_slice_next_word(&rest, ret_word))
-            return -EINVAL;
-    }
-    return 0;
-}
-
 static bool is_trimmed(char c)
 {
     return is_blank(c) || c == '\n';
@@ -92,6 +78,31 @@ SfSlice sf_slice_trim(SfSlice slice)
     while (slice.len > 0 && is_trimmed(slice.data[slice.len - 1]))
         slice.len--;
     return slice;
+}
+
+int sf_slice_stat_fields(SfSlice text, const unsigned *numbers, unsigned count, SfSlice *ret_words)
+{
+    const char *name_end = text.len > 0 ? memrchr(text.data, ')', text.len) : NULL;
+    unsigned field = 2;
+    SfSlice word = sf_slice("", 0);
+
+    if (!name_end)
+        return -EINVAL;
+    SfSlice rest =
+        sf_slice_trim(sf_slice(name_end + 1, text.len - (size_t)(name_end + 1 - text.data)));
+    for (unsigned i = 0; i < count; i++) {
+        for (; field < numbers[i]; field++) {
+            if (!sf_slice_next_word(&rest, &word))
+                return -EINVAL;
+        }
+        ret_words[i] = word;
+    }
+    return 0;
+}
+
+int sf_slice_stat_field(SfSlice text, unsigned number, SfSlice *ret_word)
+{
+    return sf_slice_stat_fields(text, &number, 1, ret_word);
 }
 
 int sf_slice_u64(SfSlice slice, uint64_t *ret_value)

@@ -52,8 +52,11 @@ bool sf_slice_next_line(SfSlice *rest, SfSlice *ret_line);
  * left. */
 bool sf_slice_next_word(SfSlice *rest, SfSlice *ret_word);
 
-/* Of the text of /proc/PID/stat, what stands in a field: 3 or more, as proc_pid_stat(5) numbers
- * them (1 is the PID, 2 the name, which may hold any bytes). -EINVAL: there is no such field. */
+/* Of the text of /proc/PID/stat, what stands in some fields: 3 or more, as proc_pid_stat(5) numbers
+ * them (1 is the PID, 2 the name, which may hold any bytes), in rising order. -EINVAL: there is no
+ * such field. */
+int sf_slice_stat_fields(SfSlice text, const unsigned *numbers, unsigned count,
+                         SfSlice *ret_words) SF_WARN_UNUSED;
 int sf_slice_stat_field(SfSlice text, unsigned number, SfSlice *ret_word) SF_WARN_UNUSED;
 
 /* Takes what stands before `separator` off *rest, and the separator; without one, all of it. False
