@@ -93,6 +93,9 @@ static void op_init(void *data, struct fuse_conn_info *conn)
     conn->want &= ~(unsigned)FUSE_CAP_ATOMIC_O_TRUNC;
     conn->max_write = SF_FUSE_MAX_IO;
     conn->max_readahead = 0;
+    /* RELEASE is sent in the background, and of these the kernel has so many in the queue at once:
+     * with its default of 12, more readers than that would open faster than they can close. */
+    conn->max_background = UINT16_MAX;
 }
 
 /* The kernel remembers that there is none by the number 0, for absent_sec. */

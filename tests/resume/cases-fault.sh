@@ -124,6 +124,7 @@ flooded_p99() { # FLOODED-ROOT READ-ROOT
     FLOODED=$(p99 "$2")
     kill -9 "$STORM" || fail 'the flood has ended'
     wait "$STORM" 2>/dev/null
+    check_eq 'what the flood could not read' "$(head -n 3 "$WORK/log/storm.err")" ''
 }
 
 # A thousand threads that read one container's view: another one's p99 should be at most three times what it is without them,
