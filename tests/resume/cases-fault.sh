@@ -127,22 +127,22 @@ flooded_p99() { # FLOODED-ROOT READ-ROOT
     check_eq 'what the flood could not read' "$(head -n 3 "$WORK/log/storm.err")" ''
 }
 
-# A thousand threads that read one container's view: another one's p99 should be at most three times what it is without them,
-# and is 1.3 to 7 times. One of four tries has to stay below eight times the quietest: the machine's noise is in all of them.
+# A thousand threads that read one container's view: another one's p99 is at most three times what it was just before. The
+# best of some tries counts: a hypervisor that runs something else for 2 ms now and then does it to those who keep both CPUs
+# busy, and one request in a hundred is all it takes.
 case_flood() {
-    local quiet=1000000 now kernel tries
+    local quiet kernel tries
     containers_run flood 2 || return
     flooded_p99 "/proc/self/root" "${ROOTS[1]}"
     kernel=$FLOODED
-    for tries in {1..4}; do
+    for tries in {1..8}; do
         sleep 1
-        now=$(p99 "${ROOTS[1]}")
-        quiet=$((now < quiet ? now : quiet))
+        quiet=$(p99 "${ROOTS[1]}")
         flooded_p99 "${ROOTS[0]}" "${ROOTS[1]}"
         note "p99 of another container: $quiet us, $FLOODED us beside a flood of a view, $kernel us beside one of the kernel's own files"
-        [ "$FLOODED" -gt $((8 * quiet)) ] || break
+        [ "$FLOODED" -gt $((3 * quiet)) ] || break
     done
-    check_range "p99 in us, in $tries tries" "$FLOODED" 1 $((8 * quiet))
+    check_range "p99 in us, in $tries tries" "$FLOODED" 1 $((3 * quiet))
     check_range 'RSS of the daemon in kB' "$(rss_of "$(daemon_pid)")" 1 40000
 }
 
