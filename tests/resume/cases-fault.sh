@@ -146,6 +146,16 @@ case_flood() {
     check_range 'RSS of the daemon in kB' "$(rss_of "$(daemon_pid)")" 1 40000
 }
 
+# A thousand readers close their files as fast as they open them: else there is no end to the files that they have open.
+case_closed() {
+    containers_run closed 1 || return
+    storm_begin --flood 1000 "${ROOTS[0]}"
+    sleep 4
+    kill -9 "$STORM" || fail 'the readers have ended'
+    wait "$STORM" 2>/dev/null
+    check_eq 'what could not be read' "$(head -n 3 "$WORK/log/storm.err")" ''
+}
+
 # Records cannot be written: a registration fails as a whole, and the others live.
 case_full_runtime_dir() {
     local pid
@@ -268,6 +278,7 @@ fault_cases() {
     run_case damaged-records case_damaged_records
     run_case stopped case_stopped "${SYSFSD_TEST_STOP_SECONDS:-10}"
     run_case flood case_flood
+    run_case closed case_closed
     run_case full-runtime-dir case_full_runtime_dir
     run_case no-more-files case_no_more_files
     run_case read-only case_read_only
