@@ -8,7 +8,7 @@ BUILD_PACKAGES=(gcc libc6-dev meson ninja-build pkg-config libfuse3-dev libglib2
 # runc and a static busybox make the containers; mount and procps are how a person looks at them.
 RUN_PACKAGES=(runc busybox-static procps util-linux mount bsdextrautils diffutils jq)
 # crun, lxcfs, the VM's tools and the programs that judge are for the tests alone.
-TEST_PACKAGES=(crun lxcfs strace clang libclang-rt-14-dev clang-format shellcheck libcap2-bin uidmap bsdutils perl-base
+TEST_PACKAGES=(crun lxcfs liburing-dev strace clang libclang-rt-14-dev clang-format shellcheck libcap2-bin uidmap bsdutils perl-base
     debootstrap qemu-system-x86 qemu-utils e2fsprogs cpio kmod
     sysstat htop numactl openjdk-17-jre-headless nodejs python3-psutil stress-ng)
 
