@@ -27,7 +27,6 @@
 
 #define EXIT_USAGE 2
 #define DEFAULT_RUNTIME_DIR "/run/sysfsd"
-#define NICE (-10)
 /* In the fd store. */
 #define KEEP_NAME "keep"
 
@@ -146,14 +145,6 @@ static int fill_standard_fds(void)
         if (fd > STDERR_FILENO)
             return sf_close(fd) + 1;
     }
-}
-
-/* Readers of all containers wait for the daemon, also for those of one that has a thousand busy
- * threads. */
-static void raise_priority(void)
-{
-    if (getpriority(PRIO_PROCESS, 0) > NICE && setpriority(PRIO_PROCESS, 0, NICE) < 0)
-        g_info("the priority stays as it is: %s", g_strerror(errno));
 }
 
 /* Connections, pidfds and cgroups of thousands of containers. */
@@ -494,7 +485,6 @@ int main(int argc, char **argv)
         return EXIT_FAILURE;
     }
     raise_fd_limit();
-    raise_priority();
     if (arg_supervise)
         return sf_supervise(argv);
     sf_fd_store_begin();
