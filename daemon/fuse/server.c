@@ -35,8 +35,9 @@ G_STATIC_ASSERT(WORKERS_MAX < SF_KEEP_JOURNALS); /* the rest are for requests th
 /* Requests that questions wait for at most which are best answered last; each comes within a
  * millisecond. */
 #define ASIDE_TRIES 4
-/* Readers stay where they are for some time; to look costs a read of procfs. */
-#define LOOK_MOST 256
+/* Requests after which a reader is looked at again that stays where it is. To look costs a read of
+ * procfs; to answer one that has moved away, twice as much as one that has not. */
+#define LOOK_MOST 4
 #define STOP_KEY UINT64_MAX
 #define STUCK_NSEC (UINT64_C(10) * 1000000000)
 /* Requests but WRITE are shorter: a name of 255 bytes and the headers. */
