@@ -29,6 +29,11 @@ void sf_flood_reset(SfFlood *flood)
     atomic_store(&flood->others_nsec, 0);
 }
 
+bool sf_flood_is_on(const SfFlood *flood)
+{
+    return sf_relaxed_get(&flood->turns) > 0;
+}
+
 unsigned sf_flood_turn(const SfFlood *flood)
 {
     return sf_relaxed_get(&flood->turns) % LOOK_AGAIN > 0 ? TURN_SHORT : SF_TURN;

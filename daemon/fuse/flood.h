@@ -25,6 +25,7 @@ typedef struct SfFlood {
 
 void sf_flood_reset(SfFlood *flood);
 
+bool sf_flood_is_on(const SfFlood *flood);
 /* Requests of the next turn. */
 unsigned sf_flood_turn(const SfFlood *flood);
 /* After a turn of that many, which was full: of how many it is to be instead. readers: different

@@ -35,8 +35,9 @@ G_STATIC_ASSERT(WORKERS_MAX < SF_KEEP_JOURNALS); /* the rest are for requests th
 /* Requests that questions wait for at most which are best answered last; each comes within a
  * millisecond. */
 #define ASIDE_TRIES 4
-/* Requests after which a reader is looked at again that stays where it is. To look costs a read of
- * procfs; to answer one that has moved away, twice as much as one that has not. */
+/* Requests (RELEASE is none: nobody waits for it) after which a reader is looked at again that
+ * stays where it is. To look costs a read of procfs; to answer one that has moved away, twice as
+ * much as one that has not. */
 #define LOOK_MOST 4
 #define STOP_KEY UINT64_MAX
 #define STUCK_NSEC (UINT64_C(10) * 1000000000)
@@ -164,13 +165,13 @@ static void note_served(Worker *worker, uint64_t key, const SfCodecServed *serve
 }
 
 /* Where the reader runs that has just been answered. Who is found in the same place again is looked
- * at less often. */
+ * at less often. A flood comes from everywhere, and stays where it is. */
 static void look_at_reader(const SfServer *server, SfConnection *connection, pid_t reader)
 {
     unsigned cpu, lane = sf_relaxed_get(&connection->lane),
                   every = sf_relaxed_get(&connection->look_every);
 
-    if (reader == 0)
+    if (reader == 0 || sf_flood_is_on(&connection->flood))
         return;
     if (sf_relaxed_get(&connection->look_in) > 1) {
         sf_relaxed_put(&connection->look_in, sf_relaxed_get(&connection->look_in) - 1);

@@ -111,12 +111,16 @@ int sf_pid_stat_read(const SfHost *host, pid_t pid, SfPidStat *ret_stat)
 
 int sf_thread_cpu(const SfHost *host, pid_t tid, unsigned *ret_cpu)
 {
-    char text[PID_STAT_SIZE];
+    char text[PID_STAT_SIZE], file[32];
     size_t len;
     SfSlice word = sf_slice("", 0);
     uint64_t value;
 
-    int r = read_record(host, tid, "stat", text, sizeof(text), &len);
+    /* /proc/TID/stat sums up all threads of the process, of which there may be thousands. */
+    int n = snprintf(file, sizeof(file), "task/%d/stat", (int)tid);
+    if (n < 0 || (size_t)n >= sizeof(file))
+        return -EINVAL;
+    int r = read_record(host, tid, file, text, sizeof(text), &len);
     if (r < 0)
         return gone(r);
     if (sf_slice_stat_field(sf_slice(text, len), 39, &word) < 0) /* the CPU it ran on last */

@@ -32,6 +32,9 @@ typedef struct BackingMap {
 } BackingMap;
 #define IOC_BACKING_OPEN _IOW(229, 1, BackingMap)
 
+/* Of a kernel before 5.17; flags2 is not in it. */
+#define INIT_LEAST 16u
+
 #define INODE 2u
 #define FOREVER_SEC 100000u
 #define BACKGROUND 1000u /* RELEASE in the kernel's queue */
@@ -71,7 +74,9 @@ static void answer_open(const Server *server, struct fuse_open_out *ret_open)
     if (pwrite(server->backing_fd, server->text, server->text_len, 0) < 0)
         die("memfd");
     ret_open->open_flags = OPEN_PASSTHROUGH | FOPEN_NOFLUSH;
-    memcpy(&ret_open->padding, &server->backing_id, sizeof(ret_open->padding)); /* backing_id */
+    /* backing_id, which older headers call padding */
+    memcpy((char *)ret_open + offsetof(struct fuse_open_out, open_flags) + 4, &server->backing_id,
+           sizeof(server->backing_id));
 }
 
 int answer(const Server *server, uint32_t opcode, uint64_t inode, const void *operation,
@@ -256,7 +261,7 @@ static bool negotiate(const Server *server)
     uint64_t wanted = (server->way->passthrough ? INIT_PASSTHROUGH : 0) |
                       (server->way->uring ? INIT_OVER_IO_URING : 0);
 
-    if (read(server->fd, request, sizeof(request)) < (ssize_t)(sizeof(*header) + sizeof(*in)) ||
+    if (read(server->fd, request, sizeof(request)) < (ssize_t)(sizeof(*header) + INIT_LEAST) ||
         header->opcode != FUSE_INIT)
         die("INIT");
     uint64_t offered = in->flags | (in->flags & FUSE_INIT_EXT ? (uint64_t)in->flags2 << 32 : 0);
@@ -268,8 +273,9 @@ static bool negotiate(const Server *server)
                                 .congestion_threshold = BACKGROUND,
                                 .max_write = 4096,
                                 .time_gran = 1};
+    const uint32_t depth = 1; /* max_stack_depth, which older headers call unused */
     if (server->way->passthrough)
-        out.unused[0] = 1; /* max_stack_depth */
+        memcpy((char *)&out + offsetof(struct fuse_init_out, flags2) + 4, &depth, sizeof(depth));
     write_answer(server->fd, header->unique, 0, &out, sizeof(out));
     return (wanted & ~offered) == 0;
 }

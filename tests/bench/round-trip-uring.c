@@ -21,7 +21,7 @@
 #include <liburing.h>
 
 #define ENTRIES 4u
-#define PAYLOAD_BYTES (1u << 20)
+#define PAYLOAD_PAGES 256u /* the kernel wants 32 at least */
 #define REGISTER 1u
 #define COMMIT_AND_FETCH 2u
 
@@ -44,6 +44,7 @@ typedef struct Entry {
     EntryHead head;
     struct iovec parts[2];
     void *payload; /* owned */
+    size_t size;
 } Entry;
 
 typedef struct Queue {
@@ -81,7 +82,7 @@ static void serve_entry(Queue *queue, Entry *entry)
     memcpy(&in, entry->head.header, sizeof(in));
     char *name = entry->payload;
     if (in.opcode == FUSE_LOOKUP)
-        name[MIN(entry->head.payload_len, PAYLOAD_BYTES - 1)] = '\0';
+        name[MIN(entry->head.payload_len, entry->size - 1)] = '\0';
     int r = answer(queue->server, in.opcode, in.nodeid, entry->head.operation, name, entry->payload,
                    &len);
     out = (struct fuse_out_header){
@@ -91,23 +92,30 @@ static void serve_entry(Queue *queue, Entry *entry)
     submit(queue, entry, COMMIT_AND_FETCH, entry->head.commit_id);
 }
 
+static void check(int r, const char *what)
+{
+    if (r >= 0 || r == -EINTR)
+        return;
+    errno = -r;
+    die(what);
+}
+
 static void open_queue(Queue *queue)
 {
-    int r = io_uring_queue_init(2 * ENTRIES, &queue->ring, IORING_SETUP_SQE128);
-
-    if (r < 0) {
-        errno = -r;
-        die("io_uring");
-    }
+    check(io_uring_queue_init(2 * ENTRIES, &queue->ring, IORING_SETUP_SQE128), "io_uring");
     for (unsigned i = 0; i < ENTRIES; i++) {
         Entry *entry = &queue->entries[i];
-        entry->payload = g_malloc0(PAYLOAD_BYTES);
+        entry->size = PAYLOAD_PAGES * (size_t)sysconf(_SC_PAGESIZE);
+        entry->payload = g_malloc0(entry->size);
         entry->parts[0] = (struct iovec){&entry->head, sizeof(entry->head)};
-        entry->parts[1] = (struct iovec){entry->payload, PAYLOAD_BYTES};
+        entry->parts[1] = (struct iovec){entry->payload, entry->size};
         submit(queue, entry, REGISTER, 0);
     }
-    if (io_uring_submit(&queue->ring) < 0)
-        die("io_uring");
+    check(io_uring_submit(&queue->ring), "io_uring");
+    /* One that is refused is done at once. */
+    struct io_uring_cqe *done;
+    if (io_uring_peek_cqe(&queue->ring, &done) == 0)
+        check(done->res, "an entry of io_uring");
 }
 
 static void *run(void *data)
@@ -122,18 +130,15 @@ static void *run(void *data)
     (void)pthread_barrier_wait(queue->registered);
     for (;;) {
         struct io_uring_cqe *done;
-        if (io_uring_submit_and_wait(&queue->ring, 1) < 0 && errno != EINTR)
-            die("io_uring");
+        check(io_uring_submit_and_wait(&queue->ring, 1), "io_uring");
         while (io_uring_peek_cqe(&queue->ring, &done) == 0) {
             Entry *entry = io_uring_cqe_get_data(done);
-            if (done->res < 0) {
-                errno = -done->res;
-                die("an entry of io_uring");
-            }
+            check(done->res, "an entry of io_uring");
             io_uring_cqe_seen(&queue->ring, done);
             serve_entry(queue, entry);
         }
     }
+    return NULL;
 }
 
 void serve_uring(Server *server)

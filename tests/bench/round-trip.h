@@ -26,6 +26,7 @@ typedef struct Way {
 typedef struct Options {
     unsigned samples, pause_usec;
     size_t bytes;
+    bool pinned;
 } Options;
 
 struct Server {
