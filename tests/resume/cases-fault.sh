@@ -131,8 +131,8 @@ median() { # NUMBER...
 }
 
 # A thousand threads that read one container's view: another one's p99 is to be at most three times what it is without them, and
-# is 2 to 3 times. What is judged is the median of five tries, or of more, and four times: a hypervisor that runs something else for 2 ms now and then does it to those who keep both
-# CPUs busy, and one request in a hundred is all it takes.
+# is 2 to 3 times. What is judged is the median of five tries, or of more, and four times: a hypervisor that runs something else
+# for 2 ms now and then does it to those who keep both CPUs busy, and one request in a hundred is all it takes.
 case_flood() {
     local kernel tries quiet=() flooded=()
     containers_run flood 2 || return
