@@ -138,7 +138,7 @@ case_flood() {
     containers_run flood 2 || return
     flooded_p99 "/proc/self/root" "${ROOTS[1]}"
     kernel=$FLOODED
-    for tries in {1..9}; do
+    for tries in {1..13}; do
         sleep 1
         quiet+=("$(p99 "${ROOTS[1]}")")
         flooded_p99 "${ROOTS[0]}" "${ROOTS[1]}"
