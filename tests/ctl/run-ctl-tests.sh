@@ -119,7 +119,7 @@ inside() {
     nsenter -t "$pid" -m -p "$@"
 }
 bound() { # files of a view that are mounted in the namespace of a process
-    awk '{ for (i = 7; i <= NF; i++) if ($i == "-") { if ($(i + 1) ~ /^fuse/ && $5 ~ "^/(proc|sys)/") print $5; break } }' "/proc/$1/mountinfo"
+    awk '{ for (i = 7; i <= NF; i++) if ($i == "-") { if ($(i + 1) == "fuse.sysfsd" && $5 ~ "^/(proc|sys)/") print $5; break } }' "/proc/$1/mountinfo"
 }
 
 # -- usage, without a daemon
