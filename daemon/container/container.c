@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "lib/base/fd.h"
 #include "lib/base/id.h"
 
 #define NSEC_PER_SEC 1000000000ull
@@ -124,12 +125,18 @@ static int read_identity(SfContainer *container, const SfContainerSpec *spec)
  * NULL. */
 static int resolve_cgroups(SfContainer *container, SfCgroups *cgroups, const SfContainerSpec *spec)
 {
+    SF_CLEANUP_FREE char *memberships = NULL;
+    size_t len;
+
+    int r = sf_cgroups_read_memberships(cgroups, container->init_pid, &memberships, &len);
+    if (r < 0)
+        return r;
     for (unsigned i = 0; i < SF_CONTROLLER_COUNT; i++) {
         const char *path = spec->cgroup_paths != NULL ? spec->cgroup_paths[i] : NULL;
         SfCgroup *cgroup = NULL;
-        int r = path != NULL
-                    ? sf_cgroup_at(cgroups, (SfController)i, path, &cgroup)
-                    : sf_cgroup_of_pid(cgroups, (SfController)i, container->init_pid, &cgroup);
+        r = path != NULL
+                ? sf_cgroup_at(cgroups, (SfController)i, path, &cgroup)
+                : sf_cgroup_of(cgroups, (SfController)i, sf_slice(memberships, len), &cgroup);
         if (r < 0 && r != -ENODATA && r != -ENOENT)
             return r;
         if (r == 0)

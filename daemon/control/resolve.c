@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "daemon/control/registry_private.h"
+#include "lib/base/fd.h"
 
 static SfEntry *no_such(const char *name, SfControlError *error)
 {
@@ -39,11 +40,15 @@ static SfEntry *find_by_cgroup(const SfRegistryOptions *options, SfEntry **entri
                                pid_t pid)
 {
     SfCgroup *theirs[SF_CONTROLLER_COUNT] = {0};
+    SF_CLEANUP_FREE char *memberships = NULL;
     SfEntry *found = NULL;
-    size_t longest = 0;
+    size_t longest = 0, len;
 
+    if (sf_cgroups_read_memberships(options->cgroups, pid, &memberships, &len) < 0)
+        return NULL;
     for (unsigned i = 0; i < SF_CONTROLLER_COUNT; i++) {
-        if (sf_cgroup_of_pid(options->cgroups, (SfController)i, pid, &theirs[i]) < 0)
+        if (sf_cgroup_of(options->cgroups, (SfController)i, sf_slice(memberships, len),
+                         &theirs[i]) < 0)
             theirs[i] = NULL;
     }
     for (unsigned i = 0; i < count; i++) {

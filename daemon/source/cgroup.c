@@ -348,14 +348,31 @@ static SfSlice strip_init_scope(SfSlice path)
     return path;
 }
 
-static int node_of_memberships(SfCgroups *cgroups, SfController controller, SfSlice text,
-                               SfCgroup **ret_cgroup)
+int sf_cgroups_read_memberships(const SfCgroups *cgroups, pid_t pid, char **ret_text,
+                                size_t *ret_len)
+{
+    char path[32];
+
+    *ret_text = NULL;
+    *ret_len = 0;
+    if (cgroups->hierarchy_count == 0)
+        return 0; /* a kernel without cgroups has no such file */
+    (void)g_snprintf(path, sizeof(path), "%d/cgroup", pid); /* at most 18 bytes */
+    int r =
+        sf_read_alloc_at(sf_host_proc_fd(cgroups->host), path, PID_CGROUP_MAX, ret_text, ret_len);
+    return r == -ENOENT ? -ESRCH : r;
+}
+
+int sf_cgroup_of(SfCgroups *cgroups, SfController controller, SfSlice memberships,
+                 SfCgroup **ret_cgroup)
 {
     const SfHierarchy *hierarchy = cgroups->by_controller[controller];
     SfMembership membership;
     int r;
 
-    while ((r = sf_membership_next(&text, &membership)) > 0) {
+    if (!hierarchy)
+        return -ENODATA;
+    while ((r = sf_membership_next(&memberships, &membership)) > 0) {
         if (!membership_is_of(&membership, hierarchy, controller))
             continue;
         if (membership.deleted)
@@ -363,21 +380,6 @@ static int node_of_memberships(SfCgroups *cgroups, SfController controller, SfSl
         return node_at(cgroups, hierarchy, strip_init_scope(membership.path), ret_cgroup);
     }
     return r < 0 ? r : -ENODATA;
-}
-
-int sf_cgroup_of_pid(SfCgroups *cgroups, SfController controller, pid_t pid, SfCgroup **ret_cgroup)
-{
-    SF_CLEANUP_FREE char *text = NULL;
-    char path[32];
-    size_t len;
-
-    if (!cgroups->by_controller[controller])
-        return -ENODATA;
-    (void)g_snprintf(path, sizeof(path), "%d/cgroup", pid); /* at most 18 bytes */
-    int r = sf_read_alloc_at(sf_host_proc_fd(cgroups->host), path, PID_CGROUP_MAX, &text, &len);
-    if (r < 0)
-        return r == -ENOENT ? -ESRCH : r;
-    return node_of_memberships(cgroups, controller, sf_slice(text, len), ret_cgroup);
 }
 
 SfCgroup *sf_cgroup_parent(const SfCgroup *cgroup)

@@ -67,12 +67,15 @@ unsigned sf_cgroups_version(const SfCgroups *cgroups, SfController controller);
 /* "v1", "v2", "hybrid" or "none": for people. */
 const char *sf_cgroups_layout(const SfCgroups *cgroups);
 
-/* The node of process `pid` in the controller's hierarchy, from its /proc/PID/cgroup. A last
- * component "init.scope" (systemd's own cgroup below the container's) is stripped. -ENODATA when no
- * hierarchy has the controller, -ESRCH, -ENOENT when the path is outside what the daemon's mounts
- * show. */
-int sf_cgroup_of_pid(SfCgroups *cgroups, SfController controller, pid_t pid,
-                     SfCgroup **ret_cgroup) SF_WARN_UNUSED;
+/* What /proc/PID/cgroup says, of all hierarchies at one moment; the caller frees it. Nothing where
+ * there are none. -ESRCH, -EFBIG, and others. */
+int sf_cgroups_read_memberships(const SfCgroups *cgroups, pid_t pid, char **ret_text,
+                                size_t *ret_len) SF_WARN_UNUSED;
+/* The node in the controller's hierarchy that such a text names. A last component "init.scope"
+ * (systemd's own cgroup below the container's) is stripped. -ENODATA when no hierarchy has the
+ * controller, -ENOENT when the path is outside what the daemon's mounts show. */
+int sf_cgroup_of(SfCgroups *cgroups, SfController controller, SfSlice memberships,
+                 SfCgroup **ret_cgroup) SF_WARN_UNUSED;
 /* The node at a path as /proc/PID/cgroup prints it (for restoring records). Errors as above. */
 int sf_cgroup_at(SfCgroups *cgroups, SfController controller, const char *path,
                  SfCgroup **ret_cgroup) SF_WARN_UNUSED;

@@ -77,6 +77,9 @@ class Host:
 
     def start(self):
         self.work = tempfile.mkdtemp(prefix=f'sysfsd-bench-{os.getpid()}.')
+        # As /run is: what is kept of a container is synced.
+        if subprocess.run(['mount', '-t', 'tmpfs', '-o', 'mode=700', 'sysfsd-bench', self.work], check=False).returncode != 0:
+            raise BenchError(f'cannot mount a tmpfs on {self.work}')
         self.runtime = os.path.join(self.work, 'run')
         self.make_cgroups(f'sysfsd-bench-{os.getpid()}')
         if self.with_lxcfs:
@@ -197,7 +200,7 @@ class Host:
             return
         mounts = [line.split()[1] for line in read('/proc/self/mounts').splitlines()]
         for mount in reversed(mounts):
-            if mount.startswith(self.work + '/'):
+            if mount == self.work or mount.startswith(self.work + '/'):
                 subprocess.run(['umount', '-l', mount], check=False)
         for own in self.cgroups:
             wait_for(lambda own=own: self.remove_cgroup(own), 10, f'removing {own}')

@@ -186,6 +186,15 @@ static void test_layouts(void **state)
     assert_int_equal(sf_cgroups_version(fixture->cgroups, SF_CONTROLLER_UNIFIED), 2);
 }
 
+static int of_process(SfCgroups *cgroups, SfController controller, pid_t pid, SfCgroup **ret_node)
+{
+    SF_CLEANUP_FREE char *text = NULL;
+    size_t len;
+    int r = sf_cgroups_read_memberships(cgroups, pid, &text, &len);
+
+    return r < 0 ? r : sf_cgroup_of(cgroups, controller, sf_slice(text, len), ret_node);
+}
+
 static void test_hybrid(void **state)
 {
     Fixture *fixture = *state;
@@ -216,7 +225,7 @@ static void test_hybrid(void **state)
     };
     for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
         SfCgroup *node = NULL;
-        assert_int_equal(sf_cgroup_of_pid(cgroups, CASES[i].controller, 5, &node), CASES[i].result);
+        assert_int_equal(of_process(cgroups, CASES[i].controller, 5, &node), CASES[i].result);
         if (node)
             assert_string_equal(sf_cgroup_path(node), CASES[i].path);
         assert_null(sf_cgroup_unref(node));
@@ -230,7 +239,8 @@ static void test_no_cgroups(void **state)
 
     open_fixture(fixture); /* not even mountinfo */
     assert_string_equal(sf_cgroups_layout(fixture->cgroups), "none");
-    assert_int_equal(sf_cgroup_of_pid(fixture->cgroups, SF_CONTROLLER_CPU, 1, &node), -ENODATA);
+    assert_int_equal(
+        sf_cgroup_of(fixture->cgroups, SF_CONTROLLER_CPU, sf_slice_str("0::/\n"), &node), -ENODATA);
     assert_int_equal(sf_cgroup_at(fixture->cgroups, SF_CONTROLLER_UNIFIED, "/", &node), -ENODATA);
     assert_null(node);
 }
@@ -250,7 +260,7 @@ static int of_pid(Fixture *fixture, const char *text, char *path, size_t size)
     SfCgroup *node = NULL;
 
     tree_write(&fixture->tree, "proc/6/cgroup", text);
-    int r = sf_cgroup_of_pid(fixture->cgroups, SF_CONTROLLER_MEMORY, 6, &node);
+    int r = of_process(fixture->cgroups, SF_CONTROLLER_MEMORY, 6, &node);
     if (r == 0)
         (void)snprintf(path, size, "%s", sf_cgroup_path(node));
     sf_cgroup_unref(node);
@@ -286,7 +296,7 @@ static void test_of_pid_paths(void **state)
     assert_int_equal(of_pid(fixture, "3:memory:/a\n", path, sizeof(path)), -ENODATA);
 
     SfCgroup *node = NULL;
-    assert_int_equal(sf_cgroup_of_pid(fixture->cgroups, SF_CONTROLLER_MEMORY, 999, &node), -ESRCH);
+    assert_int_equal(of_process(fixture->cgroups, SF_CONTROLLER_MEMORY, 999, &node), -ESRCH);
 }
 
 static void test_symlink(void **state)
