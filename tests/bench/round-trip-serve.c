@@ -16,7 +16,6 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "tests/bench/round-trip.h"
@@ -230,14 +229,6 @@ void serve_epoll(Server *server)
     run_threads(server, wait_in_set, threads);
 }
 
-static uint64_t now_nsec(void)
-{
-    struct timespec now;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail for this clock */
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 void serve_spinning(Server *server)
 {
     struct pollfd next = {.fd = server->fd, .events = POLLIN};
@@ -246,8 +237,8 @@ void serve_spinning(Server *server)
     set_blocking(server->fd, false);
     for (;;) {
         if (serve_one(server, server->fd))
-            last = now_nsec();
-        else if (now_nsec() - last > SPIN_NSEC)
+            last = nsec_of(CLOCK_MONOTONIC);
+        else if (nsec_of(CLOCK_MONOTONIC) - last > SPIN_NSEC)
             (void)poll(&next, 1, -1);
     }
 }

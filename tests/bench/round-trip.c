@@ -55,7 +55,7 @@ typedef struct Subject {
     uint64_t reader_cpu, server_cpu;
 } Subject;
 
-static uint64_t nsec_of(clockid_t clock)
+uint64_t nsec_of(clockid_t clock)
 {
     struct timespec now;
 

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #define TEXT_MAX 4096u /* one page: what is stored then is whole */
 #define REQUEST_MAX (FUSE_MIN_READ_BUFFER + 4096u)
@@ -40,6 +41,9 @@ struct Server {
 
 /* One line, and exit(1). */
 _Noreturn void die(const char *what);
+
+/* 0: that clock is of a process that has ended. */
+uint64_t nsec_of(clockid_t clock);
 
 _Noreturn void serve(Server *server);
 
