@@ -13,7 +13,7 @@
 
 #include "lib/base/keep.h"
 
-#define SF_ASIDE_MAX 8u
+#define SF_ASIDE_MAX 16u
 #define SF_ASIDE_BYTES 64u /* FUSE_GETATTR is shorter */
 
 typedef struct SfAside {

@@ -35,6 +35,9 @@ G_STATIC_ASSERT(WORKERS_MAX < SF_KEEP_JOURNALS); /* the rest are for requests th
 /* Requests that questions wait for at most which are best answered last; each comes within a
  * millisecond. */
 #define ASIDE_TRIES 4
+/* Requests that a turn is longer by while there are such questions: nothing else is left then, but
+ * where it never ends. */
+#define ASIDE_TURN 128u
 /* Requests (RELEASE is none: nobody waits for it) after which a reader is looked at again that
  * stays where it is. To look costs a read of procfs; to answer one that has moved away, twice as
  * much as one that has not. */
@@ -323,6 +326,9 @@ static bool serve_turn(Worker *worker, SfConnection *connection)
     bool rests =
         sf_flood_end_turn(&connection->flood, turn, r >= 0, worker->reader_count) && !alone;
     uint64_t turn_nsec = rests ? nsec_of(CLOCK_MONOTONIC) - begin : 0;
+    count = 0;
+    if (r >= 0 && worker->aside.count > 0 && !rests)
+        r = serve_some(worker, connection, &count, ASIDE_TURN);
     serve_aside(worker, connection);
     if (rests)
         rest(worker, connection, turn_nsec);

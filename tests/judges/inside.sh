@@ -130,7 +130,7 @@ busy() {
     say ps /usr/bin/ps aux
     say ps-etime /usr/bin/ps -eo pid,etimes,pcpu,lstart,args
     say free-m /usr/bin/free -m
-    say vmstat /usr/bin/vmstat 1 2 &
+    say vmstat /usr/bin/vmstat 1 3 &
     vmstat=$!
     say mpstat /usr/bin/mpstat -P ALL 1 1 &
     mpstat=$!
