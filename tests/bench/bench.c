@@ -10,7 +10,6 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,19 +21,6 @@
 #include <unistd.h>
 
 #include "lib/base/number.h"
-
-void bench_die(const char *format, ...)
-{
-    int error = errno;
-    va_list args;
-
-    (void)fprintf(stderr, "sysfsd-bench: ");
-    va_start(args, format);
-    (void)vfprintf(stderr, format, args);
-    va_end(args);
-    (void)fprintf(stderr, "%s%s\n", error ? ": " : "", error ? strerror(error) : "");
-    exit(1);
-}
 
 void bench_usage(const char *text)
 {
@@ -52,29 +38,6 @@ uint64_t bench_number(const char *text, uint64_t max)
         exit(2);
     }
     return value;
-}
-
-void *bench_alloc(size_t count, size_t size)
-{
-    void *memory = calloc(count ? count : 1, size);
-
-    if (!memory)
-        bench_die("memory");
-    return memory;
-}
-
-uint64_t bench_clock_nsec(clockid_t clock)
-{
-    struct timespec now;
-
-    if (clock_gettime(clock, &now) < 0)
-        return 0;
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
-uint64_t bench_now_nsec(void)
-{
-    return bench_clock_nsec(CLOCK_MONOTONIC);
 }
 
 void bench_sleep_nsec(uint64_t nsec)
@@ -186,21 +149,6 @@ pid_t bench_enter(pid_t target, void (*body)(void *), void *data)
         middle(target, body, data);
     }
     return child;
-}
-
-static int compare(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-    return x < y ? -1 : x > y;
-}
-
-uint64_t bench_percentile(uint64_t *values, size_t count, unsigned percent)
-{
-    if (count == 0)
-        return 0;
-    qsort(values, count, sizeof(*values), compare);
-    return values[count * percent / 100];
 }
 
 void bench_print_times(uint64_t *values, size_t count)

@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * What the parts of sysfsd-bench share: clocks, going into a container, percentiles. Each command
- * is one function with main()'s arguments, the command's name first; scripts/bench calls them and
- * makes the tables.
+ * What the parts of sysfsd-bench share: clocks, going into a container, percentiles; what is in
+ * bench-common.c is round-trip's, too. Each command is one function with main()'s arguments, the
+ * command's name first; scripts/bench calls them and makes the tables.
  */
 
 #include <stddef.h>
@@ -28,8 +28,11 @@ void bench_usage(const char *text) __attribute__((noreturn));
 uint64_t bench_number(const char *text, uint64_t max);
 void *bench_alloc(size_t count, size_t size);
 
+/* 0: that clock is of a process that has ended. */
 uint64_t bench_clock_nsec(clockid_t clock);
 uint64_t bench_now_nsec(void);
+/* What two looks at the clock cost on the CPU clock of this thread, itself included. */
+uint64_t bench_clock_cost(void);
 void bench_sleep_nsec(uint64_t nsec);
 /* All threads' CPU time of a process since its start, those that have ended included. 0 for pid 0.
  */

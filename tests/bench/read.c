@@ -115,20 +115,6 @@ static size_t read_whole(const char *path)
     return total;
 }
 
-/* What two clock calls cost themselves. */
-static uint64_t clock_cost(void)
-{
-    uint64_t costs[101];
-
-    for (unsigned i = 0; i < 101; i++) {
-        uint64_t begin = bench_clock_nsec(CLOCK_THREAD_CPUTIME_ID);
-        (void)bench_now_nsec();
-        (void)bench_now_nsec();
-        costs[i] = bench_clock_nsec(CLOCK_THREAD_CPUTIME_ID) - begin;
-    }
-    return bench_percentile(costs, 101, 50);
-}
-
 static void read_block(Slot *slot, const char *path, uint64_t cost)
 {
     uint64_t cpu_nsec = 0;
@@ -158,7 +144,7 @@ static void reader_body(void *data)
 {
     const Reader *reader = data;
     Slot *slot = reader->slot;
-    uint64_t cost = clock_cost();
+    uint64_t cost = bench_clock_cost();
 
     for (uint32_t number = 0;;) {
         while (atomic_load(&slot->go) == number)

@@ -60,7 +60,7 @@ static void store_text(const Server *server)
                             {(char *)server->text, server->text_len}};
 
     if (writev(server->fd, parts, G_N_ELEMENTS(parts)) < 0)
-        die("FUSE_NOTIFY_STORE");
+        bench_die("FUSE_NOTIFY_STORE");
 }
 
 static void answer_open(const Server *server, struct fuse_open_out *ret_open)
@@ -71,7 +71,7 @@ static void answer_open(const Server *server, struct fuse_open_out *ret_open)
         return;
     }
     if (pwrite(server->backing_fd, server->text, server->text_len, 0) < 0)
-        die("memfd");
+        bench_die("memfd");
     ret_open->open_flags = OPEN_PASSTHROUGH | FOPEN_NOFLUSH;
     /* backing_id, which older headers call padding */
     memcpy((char *)ret_open + offsetof(struct fuse_open_out, open_flags) + 4, &server->backing_id,
@@ -124,7 +124,7 @@ static void write_answer(int fd, uint64_t unique, int error, const void *data, s
     struct iovec parts[] = {{&header, sizeof(header)}, {(void *)data, len}};
 
     if (writev(fd, parts, len > 0 ? 2 : 1) < 0 && errno != ENOENT) /* ENOENT: interrupted */
-        die("an answer");
+        bench_die("an answer");
 }
 
 /* One request; false when there is none. */
@@ -138,7 +138,7 @@ static bool serve_one(const Server *server, int fd)
     if (n < 0 && (errno == EAGAIN || errno == ENOENT || errno == EINTR))
         return false;
     if (n < (ssize_t)sizeof(*header))
-        die("a request");
+        bench_die("a request");
     request[n < (ssize_t)sizeof(request) ? n : n - 1] = '\0';
     int r = answer(server, header->opcode, header->nodeid, request + sizeof(*header), NULL, reply,
                    &len);
@@ -152,7 +152,7 @@ static void set_blocking(int fd, bool blocking)
     int flags = fcntl(fd, F_GETFL);
 
     if (flags < 0 || fcntl(fd, F_SETFL, blocking ? flags & ~O_NONBLOCK : flags | O_NONBLOCK) < 0)
-        die("fcntl");
+        bench_die("fcntl");
 }
 
 /* Each with a descriptor of its own. */
@@ -176,7 +176,7 @@ static void run_threads(const Server *server, void *(*run)(void *), Thread *thre
 
     for (unsigned i = 1; i < server->way->threads; i++) {
         if (pthread_create(&thread, NULL, run, &threads[i]) != 0)
-            die("a thread");
+            bench_die("a thread");
     }
     (void)run(&threads[0]);
 }
@@ -193,7 +193,7 @@ void serve_blocking(Server *server)
             continue;
         threads[i].fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
         if (threads[i].fd < 0 || ioctl(threads[i].fd, FUSE_DEV_IOC_CLONE, &source) < 0)
-            die("a clone");
+            bench_die("a clone");
     }
     run_threads(server, block, threads);
 }
@@ -210,7 +210,7 @@ static void *wait_in_set(void *data)
             ;
         event = (struct epoll_event){.events = EPOLLIN | EPOLLONESHOT};
         if (epoll_ctl(thread->epoll_fd, EPOLL_CTL_MOD, thread->fd, &event) < 0)
-            die("epoll");
+            bench_die("epoll");
     }
     return NULL;
 }
@@ -223,7 +223,7 @@ void serve_epoll(Server *server)
 
     set_blocking(server->fd, false);
     if (set < 0 || epoll_ctl(set, EPOLL_CTL_ADD, server->fd, &event) < 0)
-        die("epoll");
+        bench_die("epoll");
     for (unsigned i = 0; i < G_N_ELEMENTS(threads); i++)
         threads[i] = (Thread){.server = server, .fd = server->fd, .epoll_fd = set};
     run_threads(server, wait_in_set, threads);
@@ -237,8 +237,8 @@ void serve_spinning(Server *server)
     set_blocking(server->fd, false);
     for (;;) {
         if (serve_one(server, server->fd))
-            last = nsec_of(CLOCK_MONOTONIC);
-        else if (nsec_of(CLOCK_MONOTONIC) - last > SPIN_NSEC)
+            last = bench_now_nsec();
+        else if (bench_now_nsec() - last > SPIN_NSEC)
             (void)poll(&next, 1, -1);
     }
 }
@@ -254,7 +254,7 @@ static bool negotiate(const Server *server)
 
     if (read(server->fd, request, sizeof(request)) < (ssize_t)(sizeof(*header) + INIT_LEAST) ||
         header->opcode != FUSE_INIT)
-        die("INIT");
+        bench_die("INIT");
     uint64_t offered = in->flags | (in->flags & FUSE_INIT_EXT ? (uint64_t)in->flags2 << 32 : 0);
     struct fuse_init_out out = {.major = FUSE_KERNEL_VERSION,
                                 .minor = in->minor,
@@ -278,7 +278,7 @@ static bool register_backing(Server *server)
     BackingMap map = {.fd = server->backing_fd};
 
     if (server->backing_fd < 0 || pwrite(server->backing_fd, server->text, server->text_len, 0) < 0)
-        die("memfd");
+        bench_die("memfd");
     server->backing_id = ioctl(server->fd, IOC_BACKING_OPEN, &map);
     return server->backing_id > 0;
 }

@@ -61,7 +61,7 @@ static void submit(Queue *queue, Entry *entry, unsigned operation, uint64_t comm
     Command command = {.commit_id = commit_id, .queue = (uint16_t)queue->cpu};
 
     if (!sqe)
-        die("a full ring");
+        bench_die("a full ring");
     /* 128 bytes, of which the head is cleared by nobody else. */
     memset(sqe, 0, 2 * sizeof(*sqe));
     sqe->opcode = IORING_OP_URING_CMD;
@@ -97,7 +97,7 @@ static void check(int r, const char *what)
     if (r >= 0 || r == -EINTR)
         return;
     errno = -r;
-    die(what);
+    bench_die("%s", what);
 }
 
 static void open_queue(Queue *queue)
@@ -149,15 +149,15 @@ void serve_uring(Server *server)
     pthread_t thread;
 
     if (pthread_barrier_init(&registered, NULL, cpus + 1) != 0)
-        die("a barrier");
+        bench_die("a barrier");
     for (unsigned i = 0; i < cpus; i++) {
         queues[i] = (Queue){.server = server, .cpu = i, .registered = &registered};
         if (pthread_create(&thread, NULL, run, &queues[i]) != 0)
-            die("a thread");
+            bench_die("a thread");
     }
     (void)pthread_barrier_wait(&registered);
     if (write(server->ready, "", 1) != 1)
-        die("pipe");
+        bench_die("pipe");
     for (;;)
         (void)pause();
 }

@@ -55,21 +55,6 @@ typedef struct Subject {
     uint64_t reader_cpu, server_cpu;
 } Subject;
 
-uint64_t nsec_of(clockid_t clock)
-{
-    struct timespec now;
-
-    if (clock_gettime(clock, &now) < 0)
-        return 0; /* the process has ended: read_once() says so */
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
-_Noreturn void die(const char *what)
-{
-    (void)fprintf(stderr, "round-trip: %s: %s\n", what, strerror(errno));
-    exit(1);
-}
-
 static void read_once(const char *path)
 {
     char buffer[65536];
@@ -77,26 +62,12 @@ static void read_once(const char *path)
     int fd = open(path, O_RDONLY | O_CLOEXEC);
 
     if (fd < 0)
-        die(path);
+        bench_die("%s", path);
     while ((n = read(fd, buffer, sizeof(buffer))) > 0)
         ;
     if (n < 0)
-        die(path);
+        bench_die("%s", path);
     (void)close(fd);
-}
-
-/* What the clocks of a read cost, on the reader's CPU clock. */
-static uint64_t clock_cost(void)
-{
-    uint64_t least = UINT64_MAX;
-
-    for (unsigned i = 0; i < 100; i++) {
-        uint64_t begin = nsec_of(CLOCK_THREAD_CPUTIME_ID);
-        (void)nsec_of(CLOCK_MONOTONIC);
-        (void)nsec_of(CLOCK_MONOTONIC);
-        least = MIN(least, nsec_of(CLOCK_THREAD_CPUTIME_ID) - begin);
-    }
-    return least;
 }
 
 /* The first reads after a pause, and after another subject's, are none of "back to back". */
@@ -106,14 +77,14 @@ static void read_chunk(Subject *subject, const Options *options, uint64_t cost)
     unsigned counted = 0;
 
     (void)usleep(SETTLE_USEC);
-    server = subject->server > 0 ? nsec_of(subject->clock) : 0;
+    server = subject->server > 0 ? bench_clock_nsec(subject->clock) : 0;
     for (unsigned i = 0; i < CHUNK; i++) {
         if (options->pause_usec > 0)
             (void)usleep(options->pause_usec);
-        uint64_t cpu = nsec_of(CLOCK_THREAD_CPUTIME_ID), begin = nsec_of(CLOCK_MONOTONIC);
+        uint64_t cpu = bench_clock_nsec(CLOCK_THREAD_CPUTIME_ID), begin = bench_now_nsec();
         read_once(subject->path);
-        uint64_t took = nsec_of(CLOCK_MONOTONIC) - begin;
-        cpu = nsec_of(CLOCK_THREAD_CPUTIME_ID) - cpu;
+        uint64_t took = bench_now_nsec() - begin;
+        cpu = bench_clock_nsec(CLOCK_THREAD_CPUTIME_ID) - cpu;
         if (i < UNCOUNTED || subject->count >= options->samples)
             continue;
         reader += cpu > cost ? cpu - cost : 0;
@@ -122,7 +93,7 @@ static void read_chunk(Subject *subject, const Options *options, uint64_t cost)
     }
     (void)usleep(SETTLE_USEC);
     if (subject->server > 0)
-        subject->server_cpu += (nsec_of(subject->clock) - server) * counted / CHUNK;
+        subject->server_cpu += (bench_clock_nsec(subject->clock) - server) * counted / CHUNK;
     subject->reader_cpu += reader;
 }
 
@@ -146,18 +117,18 @@ static void start(Subject *subject, const Way *way, const Options *options, cons
     g_autofree char *mount_point = g_path_get_dirname(subject->path);
     server.fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
     if (server.fd < 0)
-        die("/dev/fuse");
+        bench_die("/dev/fuse");
     mount_options = g_strdup_printf("fd=%d,rootmode=40000,user_id=0,group_id=0", server.fd);
     if (mkdir(mount_point, 0700) < 0 ||
         mount("round-trip", mount_point, "fuse", MS_NOSUID | MS_NODEV, mount_options) < 0)
-        die(mount_point);
+        bench_die("%s", mount_point);
     fill_text(server.text, server.text_len);
     if (pipe2(ready, O_CLOEXEC) < 0)
-        die("pipe");
+        bench_die("pipe");
     (void)fflush(stdout);
     subject->server = fork();
     if (subject->server < 0)
-        die("fork");
+        bench_die("fork");
     if (subject->server == 0) {
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
         (void)close(ready[0]);
@@ -180,24 +151,16 @@ static void start(Subject *subject, const Way *way, const Options *options, cons
                  way->name);
 }
 
-static int compare(const void *a, const void *b)
+static double percentile_usec(const Subject *subject, unsigned percent)
 {
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-    return x < y ? -1 : x > y;
-}
-
-static double median_usec(const Subject *subject)
-{
-    return (double)subject->nsec[subject->count / 2] / 1000;
+    return (double)bench_percentile(subject->nsec, subject->count, percent) / 1000;
 }
 
 static void report(const Subject *subject, double native_usec)
 {
     double n = subject->count;
 
-    double p50 = median_usec(subject),
-           p99 = (double)subject->nsec[subject->count * 99 / 100] / 1000;
+    double p50 = percentile_usec(subject, 50), p99 = percentile_usec(subject, 99);
     (void)printf("%-14s %8.1f %8.1f %8.2f %8.1f %8.1f  %s\n", subject->name, p50, p99,
                  p50 / native_usec, (double)subject->reader_cpu / n / 1000,
                  (double)subject->server_cpu / n / 1000, subject->what);
@@ -250,7 +213,7 @@ int main(int argc, char **argv)
         CPU_SET((unsigned)sched_getcpu(), &own);
         (void)sched_setaffinity(0, sizeof(own), &own); /* as before, if not */
     }
-    uint64_t cost = clock_cost();
+    uint64_t cost = bench_clock_cost();
     for (unsigned i = 0; i < G_N_ELEMENTS(NATIVE); i++)
         subjects[count++] =
             (Subject){.name = NATIVE[i], .what = "the kernel's own", .path = g_strdup(NATIVE[i])};
@@ -270,8 +233,7 @@ int main(int argc, char **argv)
                  "server CPU");
     for (unsigned i = 0; i < count; i++) {
         if (subjects[i].count > 0) {
-            qsort(subjects[i].nsec, subjects[i].count, sizeof(uint64_t), compare);
-            native_usec = i == 0 ? median_usec(&subjects[0]) : native_usec;
+            native_usec = i == 0 ? percentile_usec(&subjects[0], 50) : native_usec;
             report(&subjects[i], native_usec);
         }
         if (subjects[i].server > 0) {

@@ -12,6 +12,8 @@
 #include <stdint.h>
 #include <time.h>
 
+#include "tests/bench/bench.h"
+
 #define TEXT_MAX 4096u /* one page: what is stored then is whole */
 #define REQUEST_MAX (FUSE_MIN_READ_BUFFER + 4096u)
 
@@ -38,12 +40,6 @@ struct Server {
     size_t text_len;
     int backing_fd, backing_id; /* passthrough */
 };
-
-/* One line, and exit(1). */
-_Noreturn void die(const char *what);
-
-/* 0: that clock is of a process that has ended. */
-uint64_t nsec_of(clockid_t clock);
 
 _Noreturn void serve(Server *server);
 
