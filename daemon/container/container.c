@@ -96,7 +96,7 @@ static int take_pidfd(SfContainer *container, const SfContainerSpec *spec)
 
 static int read_identity(SfContainer *container, const SfContainerSpec *spec)
 {
-    SfNamespaces daemon_namespaces;
+    uint64_t own_time;
     SfPidStat stat;
 
     int r = sf_pid_stat_read(container->host, container->init_pid, &stat);
@@ -113,12 +113,32 @@ static int read_identity(SfContainer *container, const SfContainerSpec *spec)
     if (r < 0)
         return r;
     /* Not /proc/1/ns: that may be denied even to root, and the daemon lives in the host's. */
-    r = sf_process_namespaces(container->host, 0, &daemon_namespaces);
-    if (r < 0)
+    r = sf_process_own_namespace(container->host, "time", &own_time);
+    if (r < 0 && r != -ENOENT)
         return r;
-    container->time_namespace = container->namespaces.time != 0 && daemon_namespaces.time != 0 &&
-                                container->namespaces.time != daemon_namespaces.time;
+    container->time_namespace =
+        container->namespaces.time != 0 && r == 0 && container->namespaces.time != own_time;
     return 0;
+}
+
+static const char *given_path(const SfContainerSpec *spec, unsigned controller)
+{
+    return spec->cgroup_paths != NULL ? spec->cgroup_paths[controller] : NULL;
+}
+
+/* The cgroup of an earlier controller that is in the same hierarchy and is asked for in the same
+ * way: on v2 all are one. */
+static SfCgroup *find_resolved(const SfContainer *container, const SfCgroups *cgroups,
+                               const SfContainerSpec *spec, unsigned controller)
+{
+    const char *path = given_path(spec, controller);
+
+    for (unsigned i = 0; i < controller; i++) {
+        if (container->cgroups[i] != NULL && g_strcmp0(given_path(spec, i), path) == 0 &&
+            sf_cgroups_share(cgroups, (SfController)i, (SfController)controller))
+            return sf_cgroup_ref(container->cgroups[i]);
+    }
+    return NULL;
 }
 
 /* A hierarchy that is not there, or of which the daemon's mounts do not show this part, leaves
@@ -132,11 +152,14 @@ static int resolve_cgroups(SfContainer *container, SfCgroups *cgroups, const SfC
     if (r < 0)
         return r;
     for (unsigned i = 0; i < SF_CONTROLLER_COUNT; i++) {
-        const char *path = spec->cgroup_paths != NULL ? spec->cgroup_paths[i] : NULL;
-        SfCgroup *cgroup = NULL;
-        r = path != NULL
-                ? sf_cgroup_at(cgroups, (SfController)i, path, &cgroup)
-                : sf_cgroup_of(cgroups, (SfController)i, sf_slice(memberships, len), &cgroup);
+        const char *path = given_path(spec, i);
+        SfCgroup *cgroup = find_resolved(container, cgroups, spec, i);
+        if (cgroup != NULL)
+            r = 0;
+        else
+            r = path != NULL
+                    ? sf_cgroup_at(cgroups, (SfController)i, path, &cgroup)
+                    : sf_cgroup_of(cgroups, (SfController)i, sf_slice(memberships, len), &cgroup);
         if (r < 0 && r != -ENODATA && r != -ENOENT)
             return r;
         if (r == 0)

@@ -94,6 +94,11 @@ unsigned sf_cgroups_version(const SfCgroups *cgroups, SfController controller)
     return hierarchy ? hierarchy->version : 0;
 }
 
+bool sf_cgroups_share(const SfCgroups *cgroups, SfController one, SfController other)
+{
+    return cgroups->by_controller[one] == cgroups->by_controller[other];
+}
+
 const char *sf_cgroups_layout(const SfCgroups *cgroups)
 {
     bool v1 = false, v2 = false;
@@ -128,8 +133,11 @@ SfCgroup *sf_cgroup_ref(SfCgroup *cgroup)
 /* Frees the node itself; what it is chained to is the caller's to unref. */
 static void node_free(SfCgroup *node)
 {
+    if (!node)
+        return;
     sf_cgroup_close_files(node);
-    (void)sf_close(node->dir_fd);
+    if (node->parent)
+        (void)sf_close(node->dir_fd);
     free(node->path);
     free(node);
 }
@@ -190,64 +198,55 @@ static SfCgroup *node_publish(SfCgroup *node)
     return listed;
 }
 
-/* A directory named relative to the parent's, or the hierarchy's top when there is none. */
-static int open_dir(const SfHierarchy *hierarchy, const SfCgroup *parent, const char *name)
+/* The top has a directory of its hierarchy's, which outlives it. Elsewhere the directory of that
+ * name in the parent's, which is then the node's. */
+static int node_open(SfCgroup *node, const char *name)
 {
-    int fd = openat(parent ? parent->dir_fd : hierarchy->top_fd, parent ? name : ".",
-                    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    const SfHierarchy *hierarchy = node->hierarchy;
+    struct stat st;
 
-    return fd < 0 ? -errno : fd;
-}
-
-/* "/" is the top of all cgroups, but not to a daemon in a cgroup namespace: by the files that the
- * kernel makes there alone (v1), and everywhere but there (v2). */
-static bool is_root(const SfHierarchy *hierarchy, const char *path, int dir_fd)
-{
-    if (!hierarchy->genuine || strcmp(path, "/") != 0)
-        return false;
-    if (hierarchy->version == 2)
-        return faccessat(dir_fd, "cgroup.type", F_OK, 0) < 0;
-    return faccessat(dir_fd, "cgroup.sane_behavior", F_OK, 0) == 0;
+    if (!node->parent) {
+        node->dir_fd = hierarchy->top_fd;
+        node->device = hierarchy->device;
+        node->inode = hierarchy->inode;
+        node->is_root = hierarchy->shows_root;
+        return 0;
+    }
+    node->dir_fd =
+        openat(node->parent->dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (node->dir_fd < 0 || fstat(node->dir_fd, &st) < 0)
+        return -errno;
+    node->device = st.st_dev;
+    node->inode = st.st_ino;
+    return 0;
 }
 
 /* Takes the reference to parent over, also on error. */
 static int node_get(SfCgroups *cgroups, const SfHierarchy *hierarchy, SfCgroup *parent,
                     const char *name, SfSlice path, SfCgroup **ret_node)
 {
-    struct stat st;
-    SF_CLEANUP_FD int fd = open_dir(hierarchy, parent, name);
-    SfCgroup *node = fd < 0 ? NULL : calloc(1, sizeof(*node));
-    int r = fd < 0 ? fd : -ENOMEM;
+    SfCgroup *node = calloc(1, sizeof(*node)), *listed = NULL;
+    int r = -ENOMEM;
 
-    if (node)
+    if (node) {
+        node->cgroups = cgroups;
+        node->hierarchy = hierarchy;
+        node->parent = parent;
+        node->dir_fd = -1;
+        atomic_init(&node->refs, 1);
+        for (unsigned i = 0; i < SF_CGROUP_FILE_COUNT; i++)
+            atomic_init(&node->fds[i], -1);
         node->path = strndup(path.data, path.len);
-    if (!node || !node->path || fstat(fd, &st) < 0) {
-        if (node && node->path)
-            r = -errno;
-        if (node)
-            free(node->path);
-        free(node);
-        sf_cgroup_unref(parent);
-        return r;
+        if (node->path)
+            r = node_open(node, name);
     }
-    node->cgroups = cgroups;
-    node->hierarchy = hierarchy;
-    node->parent = parent;
-    node->device = st.st_dev;
-    node->inode = st.st_ino;
-    node->is_root = is_root(hierarchy, node->path, fd);
-    atomic_init(&node->refs, 1);
-    for (unsigned i = 0; i < SF_CGROUP_FILE_COUNT; i++)
-        atomic_init(&node->fds[i], -1);
-    node->dir_fd = sf_steal_fd(&fd);
-
-    SfCgroup *listed = node_publish(node);
-    if (listed != node) {
+    if (r >= 0)
+        *ret_node = listed = node_publish(node);
+    if (!listed || listed != node) {
         node_free(node);
         sf_cgroup_unref(parent); /* listed has one of its own */
     }
-    *ret_node = listed;
-    return 0;
+    return r;
 }
 
 /* What of the path is below the mount's root: "" for the root itself. Elsewhere: -ENOENT. */

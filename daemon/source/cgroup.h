@@ -64,6 +64,8 @@ int sf_cgroups_open(SfHost *host, SfCgroups **ret_cgroups) SF_WARN_UNUSED;
 void sf_cgroups_free(SfCgroups *cgroups); /* after the last node */
 /* 0: no hierarchy has it; 1; 2. */
 unsigned sf_cgroups_version(const SfCgroups *cgroups, SfController controller);
+/* Whether both controllers are in one hierarchy. */
+bool sf_cgroups_share(const SfCgroups *cgroups, SfController one, SfController other);
 /* "v1", "v2", "hybrid" or "none": for people. */
 const char *sf_cgroups_layout(const SfCgroups *cgroups);
 

@@ -15,8 +15,10 @@
 typedef struct SfHierarchy {
     unsigned version;
     SfCgroupMount mount;
-    int top_fd;   /* owned: the mount point */
-    bool genuine; /* a cgroup file system, not a captured tree */
+    int top_fd;             /* owned: the mount point */
+    bool genuine;           /* a cgroup file system, not a captured tree */
+    bool shows_root;        /* its top is the top of all cgroups */
+    uint64_t device, inode; /* of the top */
 } SfHierarchy;
 
 /*
@@ -51,8 +53,8 @@ struct SfCgroup {
     const SfHierarchy *hierarchy; /* borrowed */
     SfCgroup *parent;             /* a reference; NULL for the top */
     char *path;                   /* as /proc/PID/cgroup prints it */
-    int dir_fd;
-    bool is_root;           /* of the whole hierarchy, in a cgroup file system */
+    int dir_fd;                   /* owned, but for the top's, which is its hierarchy's */
+    bool is_root;                 /* of the whole hierarchy, in a cgroup file system */
     uint64_t device, inode; /* which directory dir_fd is: a path may be removed and made again */
     /* Taken from and given up under the cgroups' lock, but where it cannot become 0. */
     atomic_int refs;

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 
 #include "lib/base/io.h"
@@ -208,8 +209,20 @@ static bool host_is_genuine(const SfHost *host)
            (unsigned long)fs.f_type == (unsigned long)PROC_SUPER_MAGIC;
 }
 
+/* "/" is the top of all cgroups, but not to a daemon in a cgroup namespace: by the files that the
+ * kernel makes there alone (v1), and everywhere but there (v2). */
+static bool shows_root(const SfHierarchy *hierarchy)
+{
+    if (!hierarchy->genuine || strcmp(hierarchy->mount.root, "/") != 0)
+        return false;
+    if (hierarchy->version == 2)
+        return faccessat(hierarchy->top_fd, "cgroup.type", F_OK, 0) < 0;
+    return faccessat(hierarchy->top_fd, "cgroup.sane_behavior", F_OK, 0) == 0;
+}
+
 /* The mount point, or -1 when it cannot be used: hidden below another mount, or not permitted. */
-static int open_mount(const SfHost *host, const SfCgroupMount *mount, bool genuine)
+static int open_mount(const SfHost *host, const SfCgroupMount *mount, bool genuine,
+                      struct stat *ret_stat)
 {
     const char *path = mount->mount_point;
 
@@ -217,7 +230,7 @@ static int open_mount(const SfHost *host, const SfCgroupMount *mount, bool genui
         path++;
     SF_CLEANUP_FD int fd =
         openat(sf_host_root_fd(host), *path ? path : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0 || (genuine && !is_cgroup_fs(fd, mount->version)))
+    if (fd < 0 || (genuine && !is_cgroup_fs(fd, mount->version)) || fstat(fd, ret_stat) < 0)
         return -1;
     return sf_steal_fd(&fd);
 }
@@ -227,10 +240,11 @@ static void add_mount(SfCgroups *cgroups, SfCgroupMount *mount, bool genuine)
 {
     SfHierarchy *same = find_same(cgroups, mount);
     bool better = same && strcmp(same->mount.root, "/") != 0 && strcmp(mount->root, "/") == 0;
+    struct stat st;
     int fd = -1;
 
     if ((!same && cgroups->hierarchy_count < SF_HIERARCHIES_MAX) || better)
-        fd = open_mount(cgroups->host, mount, genuine);
+        fd = open_mount(cgroups->host, mount, genuine, &st);
     if (fd < 0) {
         sf_cgroup_mount_clear(mount);
         return;
@@ -241,7 +255,13 @@ static void add_mount(SfCgroups *cgroups, SfCgroupMount *mount, bool genuine)
         (void)sf_close(same->top_fd);
         sf_cgroup_mount_clear(&same->mount);
     }
-    *same = (SfHierarchy){mount->version, *mount, fd, genuine};
+    *same = (SfHierarchy){.version = mount->version,
+                          .mount = *mount,
+                          .top_fd = fd,
+                          .genuine = genuine,
+                          .device = st.st_dev,
+                          .inode = st.st_ino};
+    same->shows_root = shows_root(same);
     *mount = (SfCgroupMount){0};
 }
 

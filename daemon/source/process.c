@@ -386,6 +386,11 @@ static int read_ns(const SfHost *host, pid_t pid, const char *kind, uint64_t *re
     return parse_ns_link(sf_slice(link, (size_t)len), ret_inode);
 }
 
+int sf_process_own_namespace(const SfHost *host, const char *kind, uint64_t *ret_inode)
+{
+    return read_ns(host, 0, kind, ret_inode);
+}
+
 int sf_process_namespaces(const SfHost *host, pid_t pid, SfNamespaces *ret_namespaces)
 {
     SfNamespaces namespaces = {0};

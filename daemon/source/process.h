@@ -56,6 +56,9 @@ typedef struct SfNamespaces {
 /* pid 0 means the calling process. -ESRCH, -EACCES. */
 int sf_process_namespaces(const SfHost *host, pid_t pid,
                           SfNamespaces *ret_namespaces) SF_WARN_UNUSED;
+/* The calling process's namespace of one kind ("time"). -ENOENT: this kernel has no such kind. */
+int sf_process_own_namespace(const SfHost *host, const char *kind,
+                             uint64_t *ret_inode) SF_WARN_UNUSED;
 
 /* A pidfd for pid, checked to be a thread group leader. -ESRCH, -EINVAL. The caller closes it. */
 int sf_process_pidfd(pid_t pid, int *ret_pidfd) SF_WARN_UNUSED;

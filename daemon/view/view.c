@@ -36,18 +36,20 @@ uint64_t sf_view_size_for(size_t len)
     return ((uint64_t)len + SIZE_ROOM + SIZE_UNIT - 1) / SIZE_UNIT * SIZE_UNIT;
 }
 
-/* The length of the host's own file, read once for all views: a container's text is hardly ever
- * longer. */
+/* The length of the host's own file, 0 if it has none, read once for all views: a container's text
+ * is hardly ever longer. */
 static size_t host_file_len(SfContainer *container, unsigned provider)
 {
-    static _Atomic size_t lengths[SF_TREE_MAX_NODES];
-    size_t len = atomic_load(&lengths[provider]);
+    static _Atomic size_t lengths[SF_TREE_MAX_NODES]; /* plus one; 0: not read yet */
+    size_t known = atomic_load(&lengths[provider]), len = 0;
     SF_CLEANUP_FREE char *text = NULL;
 
-    if (len > 0 || sf_host_file_read(sf_container_host(container), sf_provider_get(provider)->path,
-                                     &text, &len) < 0)
-        return len;
-    atomic_store(&lengths[provider], len);
+    if (known > 0)
+        return known - 1;
+    int r = sf_host_file_read(sf_container_host(container), sf_provider_get(provider)->path, &text,
+                              &len);
+    if (r >= 0 || r == -ENOENT)
+        atomic_store(&lengths[provider], len + 1);
     return len;
 }
 
