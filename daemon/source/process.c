@@ -18,6 +18,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 
+#include "daemon/source/read_apart.h"
 #include "lib/base/io.h"
 
 /* 52 numbers of at most 20 digits and a name of at most 64 bytes (fs/proc/array.c do_task_stat). */
@@ -210,23 +211,35 @@ int sf_syscall_parse_read(const char *text, size_t len, int *ret_fd, uint64_t *r
     }
 }
 
-/* The offset of one of the thread's files. */
-static bool file_offset(const SfHost *host, pid_t tid, int fd, uint64_t *ret_offset)
+/* The offset of one of the thread's files. Another thread may have put another file in its place
+ * meanwhile, an epoll set, say: the kernel prints those under the lock with which it is held while
+ * one asks its files for events (fs/eventpoll.c, ep_show_fdinfo), which can be files of ours. */
+static int file_offset(const SfHost *host, pid_t tid, int fd, uint64_t *ret_offset)
 {
-    char file[32], text[1024];
+    char file[32], path[64], text[SF_READ_APART_MAX];
     size_t len;
     SfSlice rest, line;
 
     (void)snprintf(file, sizeof(file), "fdinfo/%d", fd); /* always fits */
-    if (read_record(host, tid, file, text, sizeof(text), &len) < 0)
-        return false;
+    int r = path_of(tid, file, path, sizeof(path));
+    if (r < 0)
+        return -EAGAIN;
+    SF_CLEANUP_FD int info_fd =
+        openat(sf_host_proc_fd(host), path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (info_fd < 0)
+        return -EAGAIN;
+    r = sf_read_apart(host, info_fd, text, &len);
+    if (r < 0)
+        return r == -ETIMEDOUT ? r : -EAGAIN;
     rest = sf_slice(text, len);
     while (sf_slice_next_line(&rest, &line)) {
         if (sf_slice_starts(line, "pos:"))
             return sf_slice_u64(sf_slice_trim(sf_slice(line.data + 4, line.len - 4)), ret_offset) ==
-                   0;
+                           0
+                       ? 0
+                       : -EAGAIN;
     }
-    return false;
+    return -EAGAIN;
 }
 
 /* The system call of a thread that waits. One that has just asked us may not have come to wait yet:
@@ -260,7 +273,7 @@ int sf_thread_read_offset(const SfHost *host, pid_t tid, uint64_t *ret_offset)
     int r = waiting_read(host, tid, &fd, ret_offset);
     if (r < 0 || fd < 0)
         return r;
-    return file_offset(host, tid, fd, ret_offset) ? 0 : -EAGAIN;
+    return file_offset(host, tid, fd, ret_offset);
 }
 
 int sf_pid_status_parse_nspid(const char *text, size_t len, pid_t *ret_inner_pid,

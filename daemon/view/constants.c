@@ -250,7 +250,7 @@ static bool goes_on(SfView *view, pid_t tid, uint64_t made_nsec)
     uint64_t offset;
 
     uint64_t age_nsec = sf_view_nsec() - made_nsec;
-    int r = sf_thread_read_offset(sf_container_host(view->container), tid, &offset);
+    int r = sf_view_read_offset(view, tid, &offset);
     if (r == -EAGAIN)
         return age_nsec <= UNSEEN_NSEC;
     return age_nsec <= GOES_ON_NSEC && (r < 0 || offset > 0);

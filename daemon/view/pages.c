@@ -389,7 +389,7 @@ static Reading reading(SfView *view, const Pages *pages, pid_t tid)
 {
     uint64_t offset;
 
-    int r = sf_thread_read_offset(sf_container_host(view->container), tid, &offset);
+    int r = sf_view_read_offset(view, tid, &offset);
     if (r == -EAGAIN && sf_view_nsec() - pages->made_nsec > UNSEEN_NSEC)
         return READING_BEGINS;
     if (r < 0)

@@ -136,6 +136,25 @@ int sf_view_reader_cpu(const SfView *view, pid_t tid, unsigned *ret_cpu)
     return sf_thread_cpu(sf_container_host(view->container), tid, ret_cpu);
 }
 
+bool sf_view_is_unseen(const SfView *view)
+{
+    return atomic_load(&view->unseen);
+}
+
+int sf_view_read_offset(SfView *view, pid_t tid, uint64_t *ret_offset)
+{
+    if (atomic_load(&view->unseen))
+        return -EAGAIN;
+    int r = sf_thread_read_offset(sf_container_host(view->container), tid, ret_offset);
+    if (r != -ETIMEDOUT)
+        return r;
+    if (!atomic_exchange(&view->unseen, true))
+        g_warning("a process keeps who looks at its files waiting; where it reads is not looked at "
+                  "any more, container=%s",
+                  sf_container_id(view->container));
+    return -EAGAIN;
+}
+
 bool sf_view_place(const SfView *view, uint64_t inode, Place *ret_place)
 {
     *ret_place = (Place){0};

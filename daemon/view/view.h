@@ -118,6 +118,9 @@ int sf_view_open(SfView *view, uint64_t inode, int flags, SfViewRequest request,
  * a connection that was made before cannot do so. */
 void sf_view_share(SfView *view);
 bool sf_view_shares(const SfView *view);
+/* One of the container's processes has kept us waiting when we looked where it reads: that is not
+ * looked at any more. */
+bool sf_view_is_unseen(const SfView *view);
 /* The handle's text is in the pages. */
 bool sf_view_is_shared(const SfViewHandle *handle);
 uint64_t sf_view_handle_inode(const SfViewHandle *handle);

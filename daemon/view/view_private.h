@@ -69,6 +69,7 @@ struct SfView {
     bool ended;          /* see sf_view_end(); protected by lock */
     uint64_t sharing_id; /* of the keep's entry that says that files share pages; 0: they do not */
     bool resumed;        /* another process has served the kernel before */
+    _Atomic bool unseen; /* see sf_view_read_offset() */
     SfConstants *_Atomic constants; /* owned; NULL: none was read yet */
     unsigned event_count;           /* open files that can be written to; protected by lock */
     unsigned node_count;
@@ -81,6 +82,9 @@ typedef struct Place {
     const SfHostNode *below; /* NULL: the node itself */
 } Place;
 
+/* Where a thread of the container's reads, as sf_thread_read_offset(). A container that once kept
+ * us waiting is not looked at again: -EAGAIN. */
+int sf_view_read_offset(SfView *view, pid_t tid, uint64_t *ret_offset) SF_WARN_UNUSED;
 /* False when the view has no such inode. */
 bool sf_view_place(const SfView *view, uint64_t inode, Place *ret_place);
 /* The attributes of a present node. */
