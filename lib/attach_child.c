@@ -14,6 +14,7 @@
 #include "lib/attach_child.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/magic.h>
 #include <linux/openat2.h>
 #include <sched.h>
@@ -21,6 +22,7 @@
 #include <stdint.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
@@ -28,6 +30,8 @@
 
 /* Mounts stacked on one file; more are not ours to dig through. */
 #define MAX_STACKED 16
+/* What fs.nr_open lets a process have, where nobody has raised it. */
+#define FDS_MOST (1u << 20)
 
 static int open_resolved(int dir_fd, const char *path, uint64_t flags, uint64_t resolve)
 {
@@ -326,10 +330,48 @@ static int work(const SfAttachPlan *plan, SfAttachReport *report)
     return plan->detach ? unbind_all(plan, root_fd, report) : bind_all(plan, root_fd, report);
 }
 
+/* Without close_range(2) (kept from us by a seccomp filter) one by one, as far as there may be any.
+ */
+static void close_all(unsigned first, unsigned last)
+{
+    struct rlimit limit;
+
+    if (first > last || close_range(first, last, 0) == 0)
+        return;
+    bool limited = getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < FDS_MOST;
+    unsigned end = limited ? (unsigned)limit.rlim_cur : FDS_MOST;
+    for (unsigned fd = first; fd <= last && fd < end; fd++)
+        (void)close((int)fd); /* most are not open */
+}
+
+/* All others are closed. The numbers are in any order; -1 stands for none. */
+static void keep_only(const int *fds, unsigned count)
+{
+    unsigned first = 0, next = 0;
+
+    while (next <= INT_MAX) {
+        next = UINT_MAX;
+        for (unsigned i = 0; i < count; i++) {
+            if (fds[i] >= 0 && (unsigned)fds[i] >= first && (unsigned)fds[i] < next)
+                next = (unsigned)fds[i];
+        }
+        if (next > first)
+            close_all(first, next <= INT_MAX ? next - 1 : UINT_MAX);
+        first = next + 1;
+    }
+}
+
 void sf_attach_child(const SfAttachPlan *plan, int report_fd)
 {
+    const SfAttachSpec *spec = plan->spec;
+    const int needed[] = {report_fd, spec->source_ns_fd, spec->target_ns_fd, spec->root_fd};
+
     /* Nobody would undo what a child does whose caller was killed. */
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* cannot fail for a valid signal */
+    /* A child that waits for a FUSE server outlives even that. If the caller is that server, its
+     * locks and connections must not live on with the child: no other could take its place, and
+     * answer. */
+    keep_only(needed, sizeof(needed) / sizeof(needed[0]));
     SfAttachReport report = {.step = SF_ATTACH_PREPARE, .file = plan->target_count};
     report.error = work(plan, &report);
     ssize_t n;

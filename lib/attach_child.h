@@ -27,8 +27,8 @@ typedef struct SfAttachPlan {
     bool detach;
 } SfAttachPlan;
 
-/* Works the plan off and writes one SfAttachReport to report_fd. Async-signal-safe: the caller may
- * have had threads. */
+/* Closes all files but report_fd and the spec's, works the plan off and writes one SfAttachReport
+ * to report_fd. Async-signal-safe: the caller may have had threads. */
 void sf_attach_child(const SfAttachPlan *plan, int report_fd) __attribute__((noreturn));
 
 /* st_dev of the mount whose root is at `view`; -ESTALE when no mount is. Sends no request to the

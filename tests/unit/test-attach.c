@@ -10,17 +10,22 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/filter.h>
 #include <linux/fuse.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -343,14 +348,16 @@ static int mount_fuse(const char *where, const char *root_mode)
 }
 
 /* A server that takes every request and answers none but INIT: the kernel lets no signal end the
- * wait for a request that was taken. */
-static void serve_silently(int fd)
+ * wait for a request that was taken. told_fd: who looks a name up is written there. */
+static void serve_silently(int fd, int told_fd)
 {
     CHECK(prctl(PR_SET_PDEATHSIG, SIGKILL) == 0);
     static _Alignas(struct fuse_in_header) char request[1u << 20];
     for (;;) {
         CHECK(read(fd, request, sizeof(request)) > 0);
         const struct fuse_in_header *in = (const struct fuse_in_header *)request;
+        if (in->opcode == FUSE_LOOKUP)
+            CHECK(write(told_fd, &in->pid, sizeof(in->pid)) == sizeof(in->pid));
         if (in->opcode != FUSE_INIT)
             continue;
         struct {
@@ -364,6 +371,20 @@ static void serve_silently(int fd)
         };
         CHECK(write(fd, &reply, sizeof(reply)) == (ssize_t)sizeof(reply));
     }
+}
+
+/* ret_told_fd: the pids of who looks a name up are read there. */
+static pid_t start_silent_server(int fd, int *ret_told_fd)
+{
+    int pipe_fds[2];
+    CHECK(pipe2(pipe_fds, O_CLOEXEC) == 0);
+    pid_t server = fork();
+    CHECK(server >= 0);
+    if (server == 0)
+        serve_silently(fd, pipe_fds[1]);
+    CHECK(close(fd) == 0 && close(pipe_fds[1]) == 0);
+    *ret_told_fd = pipe_fds[0];
+    return server;
 }
 
 static int64_t timed_attach(const SfAttachSpec *spec, int timeout_msec)
@@ -385,17 +406,81 @@ static void body_hanging_view(void)
     CHECK(took >= 290 && took < 2000);
     CHECK(waitpid(-1, NULL, WNOHANG | __WCLONE) < 0); /* killed and reaped */
 
-    pid_t server = fork();
-    CHECK(server >= 0);
-    if (server == 0)
-        serve_silently(fd);
-    CHECK(close(fd) == 0);
+    int told_fd;
+    pid_t server = start_silent_server(fd, &told_fd);
     took = timed_attach(&spec, 300);
     CHECK(took >= 290 && took < 2000);
     CHECK(count_shown(pid, "") == 0);
     SfAttachReport report;
     CHECK(sf_detach(&spec, 5000, &report) == 0); /* asks the server nothing */
     CHECK(kill(server, SIGKILL) == 0);
+}
+
+/* A daemon that has many files and a lock, and attaches a view that does not answer. */
+static pid_t start_attacher(const SfAttachSpec *spec, const char *lock)
+{
+    pid_t pid = fork();
+    CHECK(pid >= 0);
+    if (pid > 0)
+        return pid;
+    CHECK(prctl(PR_SET_PDEATHSIG, SIGKILL) == 0);
+    int fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    CHECK(fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0);
+    for (unsigned i = 0; i < 100; i++)
+        CHECK(fcntl(fd, F_DUPFD_CLOEXEC, i % 2 ? 0 : 150) >= 0);
+    SfAttachReport report;
+    CHECK(sf_attach(spec, 60000, &report) < 0);
+    _exit(0);
+}
+
+static unsigned count_fds(pid_t pid)
+{
+    char path[64];
+    unsigned count = 0;
+    (void)snprintf(path, sizeof(path), "/proc/%d/fd", pid);
+    DIR *dir = opendir(path);
+    CHECK(dir != NULL);
+    for (const struct dirent *entry; (entry = readdir(dir));)
+        count += entry->d_name[0] != '.';
+    CHECK(closedir(dir) == 0);
+    return count;
+}
+
+/* Killed while its child waits for a reply: what the daemon held is free for the next one. */
+static void body_killed_caller(void)
+{
+    enter_world(0);
+    pid_t container = start_container();
+    SfAttachSpec spec = spec_of(container, NULL);
+    spec.source_ns_fd = open_of(getpid(), "ns/mnt", O_RDONLY);
+    int told_fd;
+    pid_t server = start_silent_server(mount_fuse(VIEW, "40000"), &told_fd);
+    pid_t attacher = start_attacher(&spec, WORLD "/lock");
+    uint32_t child;
+    CHECK(read(told_fd, &child, sizeof(child)) == sizeof(child));
+    CHECK(count_fds((pid_t)child) == 4); /* the report's, two namespaces, a root */
+
+    CHECK(kill(attacher, SIGKILL) == 0 && waitpid(attacher, NULL, 0) == attacher);
+    CHECK(count_fds((pid_t)child) == 4); /* it waits on */
+    int fd = open(WORLD "/lock", O_RDWR | O_CLOEXEC);
+    CHECK(fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0);
+    CHECK(kill(server, SIGKILL) == 0 && waitpid(server, NULL, 0) == server);
+}
+
+/* The same where there is no close_range(2). */
+static void body_killed_caller_filtered(void)
+{
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_close_range, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {.len = sizeof(code) / sizeof(code[0]), .filter = code};
+    CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
+        _exit(SKIPPED);
+    body_killed_caller();
 }
 
 /* What a daemon left that died is no obstacle. */
@@ -476,6 +561,8 @@ FORKED(hostile_rootfs)
 FORKED(no_proc_at_all)
 FORKED(shared_mounts)
 FORKED(hanging_view)
+FORKED(killed_caller)
+FORKED(killed_caller_filtered)
 FORKED(dead_view_is_replaced)
 FORKED(caller_undisturbed)
 
@@ -557,14 +644,23 @@ static void test_describe(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_check_path),         cmocka_unit_test(test_bad_arguments),
-        cmocka_unit_test(test_view_visible),       cmocka_unit_test(test_describe),
-        cmocka_unit_test(test_attach_and_detach),  cmocka_unit_test(test_detach_leaves_others),
-        cmocka_unit_test(test_masked_file),        cmocka_unit_test(test_rootfs),
-        cmocka_unit_test(test_hostile_rootfs),     cmocka_unit_test(test_no_proc_at_all),
-        cmocka_unit_test(test_shared_mounts),      cmocka_unit_test(test_view_in_another_namespace),
-        cmocka_unit_test(test_hanging_view),       cmocka_unit_test(test_dead_view_is_replaced),
+        cmocka_unit_test(test_check_path),
+        cmocka_unit_test(test_bad_arguments),
+        cmocka_unit_test(test_view_visible),
+        cmocka_unit_test(test_describe),
+        cmocka_unit_test(test_attach_and_detach),
+        cmocka_unit_test(test_detach_leaves_others),
+        cmocka_unit_test(test_masked_file),
+        cmocka_unit_test(test_rootfs),
+        cmocka_unit_test(test_hostile_rootfs),
+        cmocka_unit_test(test_no_proc_at_all),
+        cmocka_unit_test(test_shared_mounts),
+        cmocka_unit_test(test_view_in_another_namespace),
+        cmocka_unit_test(test_hanging_view),
+        cmocka_unit_test(test_dead_view_is_replaced),
         cmocka_unit_test(test_caller_undisturbed),
+        cmocka_unit_test(test_killed_caller),
+        cmocka_unit_test(test_killed_caller_filtered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
