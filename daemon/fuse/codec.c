@@ -391,16 +391,29 @@ static void op_poll(fuse_req_t req, fuse_ino_t inode, struct fuse_file_info *fi,
     (void)fuse_reply_poll(req, state);
 }
 
+static void drop_events(const SfCodec *codec, SfViewEvents events)
+{
+    if (codec->hooks.drop_events)
+        codec->hooks.drop_events(codec->hooks.data, events);
+}
+
+void sf_codec_end_files(const SfCodec *codec, SfView *view)
+{
+    SfViewEvents events[SF_VIEW_MAX_EVENTS];
+    unsigned count = sf_view_has_ended(view) ? sf_view_all_events(view, events) : 0;
+
+    for (unsigned i = 0; i < count; i++)
+        drop_events(codec, events[i]);
+}
+
 static void op_release(fuse_req_t req, fuse_ino_t inode, struct fuse_file_info *fi)
 {
-    const SfCodecHooks *hooks = &serving->codec->hooks;
     SfViewHandle *handle = sf_view_handle(serving->view, fi->fh);
 
     /* Without one: released by a process that died before it could say so. */
     if (handle && sf_view_events(handle).fd >= 0) {
         sf_poller_forget(serving->codec->poller, sf_view_events(handle));
-        if (hooks->drop_events)
-            hooks->drop_events(hooks->data, sf_view_events(handle));
+        drop_events(serving->codec, sf_view_events(handle));
     }
     if (handle && sf_view_is_shared(handle))
         serving->served.closed = inode;

@@ -65,6 +65,9 @@ SfCodecServed sf_codec_serve(SfCodec *codec, const SfCodecPeer *peer, char *requ
                              bool again);
 /* Tells the kernel that a file's attributes may have changed. Waits for nobody. */
 void sf_codec_forget_attributes(SfCodec *codec, const SfCodecPeer *peer, uint64_t inode);
+/* The connection of a view's open files is gone: no request comes that closes them. Of a view that
+ * has ended nothing is held any longer; another one goes on elsewhere. */
+void sf_codec_end_files(const SfCodec *codec, SfView *view);
 /* New connections drop the pages of a file whose time or size changes. */
 bool sf_codec_shares(const SfCodec *codec);
 

@@ -345,6 +345,9 @@ static void release(SfServer *server, SfConnection *connection)
     /* Closing is not enough where somebody else holds the same open file. */
     (void)epoll_ctl(server->epoll_fds[sf_relaxed_get(&connection->lane)], EPOLL_CTL_DEL,
                     connection->fd, NULL);
+    /* Not before: who still serves a write has the file held. */
+    if (connection->kind == SF_MOUNT_VIEW)
+        sf_codec_end_files(server->codec, connection->view);
     sf_connection_free(server->connections, connection);
     sf_poller_forget_connection(server->poller, key);
 }

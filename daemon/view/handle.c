@@ -434,6 +434,14 @@ void sf_view_end(SfView *view)
     (void)pthread_mutex_unlock(&view->lock);
 }
 
+bool sf_view_has_ended(SfView *view)
+{
+    (void)pthread_mutex_lock(&view->lock);
+    bool ended = view->ended;
+    (void)pthread_mutex_unlock(&view->lock);
+    return ended;
+}
+
 void sf_view_free_handles(SfView *view)
 {
     for (GList *link; (link = g_queue_pop_head_link(&view->open_files));) {
@@ -492,6 +500,21 @@ void sf_view_forget_earlier(SfView *view, const SfViewHandle *handle)
 SfViewEvents sf_view_events(const SfViewHandle *handle)
 {
     return (SfViewEvents){handle->events_fd, handle->id};
+}
+
+unsigned sf_view_all_events(SfView *view, SfViewEvents ret_events[SF_VIEW_MAX_EVENTS])
+{
+    unsigned count = 0;
+
+    (void)pthread_mutex_lock(&view->lock);
+    for (GList *link = view->open_files.head; link && count < SF_VIEW_MAX_EVENTS;
+         link = link->next) {
+        const SfViewHandle *handle = link->data;
+        if (handle->events_fd >= 0)
+            ret_events[count++] = sf_view_events(handle);
+    }
+    (void)pthread_mutex_unlock(&view->lock);
+    return count;
 }
 
 void sf_view_set_waiter(SfViewHandle *handle, uint64_t waiter)

@@ -188,6 +188,7 @@ void sf_view_each_handle(SfView *view, void (*each)(SfViewHandle *handle, void *
 /* The container has ended: what is open goes out of the keep with the view. Before that a view that
  * is freed leaves it there. */
 void sf_view_end(SfView *view);
+bool sf_view_has_ended(SfView *view);
 
 /* What a file that was opened for writing waits on. */
 typedef struct SfViewEvents {
@@ -195,6 +196,8 @@ typedef struct SfViewEvents {
     uint64_t id; /* the handle's */
 } SfViewEvents;
 SfViewEvents sf_view_events(const SfViewHandle *handle);
+/* Those of all open files; how many. */
+unsigned sf_view_all_events(SfView *view, SfViewEvents ret_events[SF_VIEW_MAX_EVENTS]);
 /* By what number the kernel knows who polls the file: kept; 0: nobody has. */
 void sf_view_set_waiter(SfViewHandle *handle, uint64_t waiter);
 uint64_t sf_view_waiter(const SfViewHandle *handle);

@@ -40,6 +40,7 @@ typedef struct Fixture {
     SfContainer *container;
     SfView *view;
     SfConnection *connection;
+    _Atomic int held; /* files that somebody has been asked to hold, and not to drop */
     pid_t init;
     char cgroup[128], top[64];
     char v1_cgroup[128]; /* of the same path on a hybrid host, as engines make it; "" elsewhere */
@@ -87,6 +88,22 @@ static void wait_until_inside(const Fixture *f, pid_t pid)
     fail_msg("the process does not get into %s", f->cgroup);
 }
 
+static void hold_events(void *data, SfViewEvents events)
+{
+    Fixture *f = data;
+
+    (void)events;
+    f->held++;
+}
+
+static void drop_events(void *data, SfViewEvents events)
+{
+    Fixture *f = data;
+
+    (void)events;
+    f->held--;
+}
+
 static int setup(void **state)
 {
     Fixture *f = g_new0(Fixture, 1);
@@ -106,7 +123,8 @@ static int setup(void **state)
     assert_non_null(mkdtemp(f->top));
     assert_int_equal(sf_host_open(&options, &f->host), 0);
     assert_int_equal(sf_cgroups_open(f->host, &f->cgroups), 0);
-    assert_int_equal(sf_server_new(NULL, &f->server), 0);
+    SfServerOptions server_options = {.hooks = {hold_events, drop_events, f}};
+    assert_int_equal(sf_server_new(&server_options, &f->server), 0);
     sf_policy_init(&policy);
     SfContainerSpec spec = {.id = "events", .init_pid = f->init, .pidfd = -1, .policy = &policy};
     assert_int_equal(sf_container_new(f->host, f->cgroups, &spec, &f->container), 0);
@@ -278,6 +296,54 @@ static void test_nothing_is_left(void **state)
     assert_true(open_fds() < before); /* the connection's own has gone too */
 }
 
+static void wait_until_held(Fixture *f, int count)
+{
+    for (unsigned i = 0; f->held != count && i < 200; i++)
+        g_usleep(10000);
+    assert_int_equal(f->held, count);
+}
+
+static int open_armed(Fixture *f, const char *name)
+{
+    int fd = open_view(f, name, O_RDWR);
+
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, TRIGGER, sizeof(TRIGGER)), sizeof(TRIGGER));
+    return fd;
+}
+
+/* The container ends before its files are closed: nobody holds a trigger of it. */
+static void test_dropped_with_the_view(void **state)
+{
+    Fixture *f = *state;
+    int fds[] = {open_armed(f, "proc/pressure/cpu"), open_armed(f, "proc/pressure/memory"),
+                 open_armed(f, "proc/pressure/io")};
+
+    wait_until_held(f, 3);
+    (void)close(fds[2]);
+    wait_until_held(f, 2);
+    sf_view_end(f->view);
+    sf_server_unmount(f->server, g_steal_pointer(&f->connection));
+    wait_until_held(f, 0);
+    (void)close(fds[0]);
+    (void)close(fds[1]);
+    wait_until_held(f, 0);
+}
+
+/* Another process goes on with the view: what is held stays. */
+static void test_held_for_another(void **state)
+{
+    Fixture *f = *state;
+    int fd = open_armed(f, "proc/pressure/cpu");
+
+    wait_until_held(f, 1);
+    sf_server_leave(f->server, g_steal_pointer(&f->connection));
+    assert_int_equal(umount2(f->top, MNT_DETACH), 0);
+    assert_true(wait_event(fd, 1000) & POLLERR); /* the connection has gone */
+    assert_int_equal(f->held, 1);
+    (void)close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -285,6 +351,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bounded, setup, teardown),
         cmocka_unit_test_setup_teardown(test_nothing_is_left, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_dropped_with_the_view, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_held_for_another, setup, teardown),
     };
 
     if (geteuid() != 0 || access("/dev/fuse", R_OK | W_OK) < 0) {

@@ -66,6 +66,33 @@ case_open_file() {
     check_eq 'lines' "$(printf '%s' "$first$rest" | wc -l)" "$(printf '%s' "$whole" | wc -l)"
 }
 
+# Triggers that are armed outlive the daemon, and not their container, whose files are still open when it ends.
+case_triggers() {
+    local fds pressure=$WORK/run/views/triggers/proc/pressure
+    ! grep -q ' /sys/fs/cgroup/unified cgroup2 ' /proc/self/mounts || mkdir -p "/sys/fs/cgroup/unified/$TAG/triggers"
+    process_start triggers || fail 'process' || return
+    make_state triggers "$PROCESS" | run_hook
+    check_eq 'the hook' "$HOOK_STATUS$HOOK_ERROR" 0 || return
+    [ -e "$pressure/memory" ] || {
+        skip 'a container has no pressure here'
+        return
+    }
+    fds=$(fds_of "$SUPERVISOR")
+    exec 7<>"$pressure/cpu" 8<>"$pressure/memory"
+    printf 'some 20000 2000000\0' >&7
+    printf 'some 20000 2000000\0' >&8
+    eventually 5 holds $((fds + 2)) || fail "with two triggers the supervisor holds $(fds_of "$SUPERVISOR") files, before: $fds"
+    daemon_replace || fail 'no new daemon'
+    check_eq 'files the supervisor holds for the next daemon' "$(fds_of "$SUPERVISOR")" $((fds + 2))
+    ctl detach triggers >/dev/null || fail 'detach'
+    eventually 5 holds $((fds - 2)) || fail "after the end the supervisor holds $(fds_of "$SUPERVISOR") files, with the view: $fds"
+    exec 7>&- 8>&-
+}
+
+holds() { # FDS
+    [ "$(fds_of "$SUPERVISOR")" = "$1" ]
+}
+
 # Counters go on: none jumps back, and loads are not seeded anew.
 case_monotonic() {
     local id=mono busy i stat last=0 up last_up=0 load
@@ -246,6 +273,7 @@ case_many() { # COUNT
 
 kill_cases() {
     run_case open-file case_open_file
+    run_case triggers case_triggers
     run_case storm case_storm "${SYSFSD_TEST_KILLS:-50}"
     run_case upgrade case_upgrade 5
     run_case monotonic case_monotonic
