@@ -8,6 +8,7 @@
 #include "daemon/source/read_apart.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <linux/sched.h>
 #include <poll.h>
 #include <pthread.h>
@@ -84,9 +85,10 @@ static _Noreturn void be_reader(int socket)
 {
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* its end of the socket tells as well */
     (void)prctl(PR_SET_NAME, "sysfsd-read");
-    if (socket > 0)
-        (void)syscall(SYS_close_range, 0, socket - 1, 0);
-    (void)syscall(SYS_close_range, socket + 1, ~0u, 0);
+    /* One that hangs would keep the daemon's lock and connections from the next. */
+    if ((socket > 0 && close_range(0, (unsigned)socket - 1, 0) < 0) ||
+        close_range((unsigned)socket + 1, UINT_MAX, 0) < 0)
+        _exit(1);
     for (int fd; (fd = receive_file(socket)) >= 0; (void)close(fd)) {
         Answer answer;
         ssize_t n;
