@@ -105,13 +105,16 @@ static int read_identity(SfContainer *container, const SfContainerSpec *spec)
     if (spec->start_ticks != 0 && spec->start_ticks != stat.start_ticks)
         return -ESRCH;
     container->start_ticks = stat.start_ticks;
-    r = sf_process_root_ids(container->host, container->init_pid, &container->root_uid,
-                            &container->root_gid);
-    if (r < 0)
-        return r;
     r = sf_process_namespaces(container->host, container->init_pid, &container->namespaces);
     if (r < 0)
         return r;
+    /* Of the first user namespace the maps are known: 0 and 0, as calloc(3) left them. */
+    if (container->namespaces.user != SF_USER_NAMESPACE_INIT) {
+        r = sf_process_root_ids(container->host, container->init_pid, &container->root_uid,
+                                &container->root_gid);
+        if (r < 0)
+            return r;
+    }
     /* Not /proc/1/ns: that may be denied even to root, and the daemon lives in the host's. */
     r = sf_process_own_namespace(container->host, "time", &own_time);
     if (r < 0 && r != -ENOENT)

@@ -54,6 +54,8 @@ int sf_process_root_ids(const SfHost *host, pid_t pid, uid_t *ret_uid,
 typedef struct SfNamespaces {
     uint64_t mnt, pid, user, time, cgroup, net, ipc, uts;
 } SfNamespaces;
+/* The first user namespace's on every kernel (PROC_USER_INIT_INO). */
+#define SF_USER_NAMESPACE_INIT UINT64_C(0xEFFFFFFD)
 /* pid 0 means the calling process. -ESRCH, -EACCES. */
 int sf_process_namespaces(const SfHost *host, pid_t pid,
                           SfNamespaces *ret_namespaces) SF_WARN_UNUSED;

@@ -84,7 +84,8 @@ prepare() {
     # Under a path that every user can reach; the build directory may not be one.
     cp "$BINDIR/sysfs-hook" "$WORK/bin/"
     local lib
-    lib=$(ldd "$BINDIR/sysfs-hook" | awk '/libsysfsd/ { print $3 }')
+    # A static program has none, which ldd calls a failure.
+    lib=$({ ldd "$BINDIR/sysfs-hook" 2>/dev/null || :; } | awk '/libsysfsd/ { print $3 }')
     [ -z "$lib" ] || cp -L "$lib" "$WORK/bin/libsysfsd.so.0"
     export LD_LIBRARY_PATH=$WORK/bin
     make_rootfs "$WORK/rootfs"
@@ -108,7 +109,6 @@ add_program() { # ROOTFS NAME
     path=$(command -v "$2") || return
     mkdir -p "$1/usr/bin"
     cp -L "$path" "$1/usr/bin/$2"
-    # A static program has none, which ldd calls a failure.
     { ldd "$path" 2>/dev/null || :; } | grep -o '/[^ ]*' | while read -r library; do
         [ -e "$1$library" ] || {
             mkdir -p "$1${library%/*}"
