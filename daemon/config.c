@@ -2,7 +2,8 @@
 /*
  * Reading sysfsd.conf. Strict: a key that is not known or a value that does not fit is an error
  * with file, line and key, since a misspelt limit that is silently ignored is worse than a daemon
- * that does not start.
+ * that does not start. Worse than both is one that does not start again while readers wait for it:
+ * then what is right in the file counts.
  */
 
 #include "daemon/config.h"
@@ -137,12 +138,14 @@ static bool apply_key(SfConfig *config, const char *file, const char *text, GKey
 {
     char sentence[512] = "no such key";
     g_autofree char *value = g_key_file_get_value(keyfile, group, key, NULL);
+    const SfConfig before = *config;
 
     for (unsigned i = 0; i < G_N_ELEMENTS(keys); i++) {
         if (strcmp(keys[i].group, group) != 0 || strcmp(keys[i].key, key) != 0)
             continue;
         if (value && keys[i].apply(config, g_strchomp(value), sentence, sizeof(sentence)))
             return true;
+        *config = before; /* part of a value may have been taken */
         break;
     }
     g_set_error(error, CONFIG_ERROR, 0, "%s:%u: %s in [%s]: %s", file, find_line(text, group, key),
@@ -159,32 +162,36 @@ static bool known_group(const char *group)
     return false;
 }
 
+/* Takes all that is right; false with the first thing that is not. */
 static bool apply_all(SfConfig *config, const char *file, const char *text, GKeyFile *keyfile,
                       GError **error)
 {
     g_auto(GStrv) groups = g_key_file_get_groups(keyfile, NULL);
+    g_autoptr(GError) first = NULL;
 
     for (unsigned g = 0; groups[g]; g++) {
         if (!known_group(groups[g])) {
-            g_set_error(error, CONFIG_ERROR, 0, "%s:%u: no such group: [%s]", file,
-                        find_line(text, groups[g], NULL), groups[g]);
-            return false;
+            if (!first)
+                g_set_error(&first, CONFIG_ERROR, 0, "%s:%u: no such group: [%s]", file,
+                            find_line(text, groups[g], NULL), groups[g]);
+            continue;
         }
         g_auto(GStrv) names = g_key_file_get_keys(keyfile, groups[g], NULL, NULL);
-        for (unsigned k = 0; names && names[k]; k++) {
-            if (!apply_key(config, file, text, keyfile, groups[g], names[k], error))
-                return false;
-        }
+        for (unsigned k = 0; names && names[k]; k++)
+            (void)apply_key(config, file, text, keyfile, groups[g], names[k],
+                            first ? NULL : &first); /* false is in first */
     }
-    return true;
+    if (!first)
+        return true;
+    g_propagate_error(error, g_steal_pointer(&first));
+    return false;
 }
 
-bool sf_config_load(SfConfig *config, const char *file, bool required, GError **error)
+bool sf_config_load_parts(SfConfig *config, const char *file, bool required, GError **error)
 {
     g_autoptr(GKeyFile) keyfile = g_key_file_new();
     g_autoptr(GError) local = NULL;
     g_autofree char *text = NULL;
-    SfConfig changed = *config;
     size_t len;
 
     if (!g_file_get_contents(file, &text, &len, &local)) {
@@ -202,7 +209,14 @@ bool sf_config_load(SfConfig *config, const char *file, bool required, GError **
                     local->message);
         return false;
     }
-    if (!apply_all(&changed, file, text, keyfile, error))
+    return apply_all(config, file, text, keyfile, error);
+}
+
+bool sf_config_load(SfConfig *config, const char *file, bool required, GError **error)
+{
+    SfConfig changed = *config;
+
+    if (!sf_config_load_parts(&changed, file, required, error))
         return false;
     *config = changed;
     return true;

@@ -24,5 +24,7 @@ void sf_config_init(SfConfig *config);
 /* Reads file over what *config has; required false: a missing file is fine. On error *config is as
  * before and the GError names file, line and key. */
 bool sf_config_load(SfConfig *config, const char *file, bool required, GError **error);
+/* The same, but what is right in the file is taken also when something else in it is not. */
+bool sf_config_load_parts(SfConfig *config, const char *file, bool required, GError **error);
 /* "error", "warning", "info", "debug"; false for other words. */
 bool sf_config_log_level(const char *word, GLogLevelFlags *ret_level);

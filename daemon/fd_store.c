@@ -18,6 +18,20 @@ static void close_fd(void *fd)
     (void)sf_close(GPOINTER_TO_INT(fd));
 }
 
+bool sf_fd_store_has_views(void)
+{
+    char **names = NULL;
+    bool found = false;
+    int n = sd_listen_fds_with_names(0, &names);
+
+    for (int i = 0; i < n; i++) {
+        found = found || g_str_has_prefix(names[i], SF_FD_NAME_VIEW);
+        free(names[i]);
+    }
+    free(names);
+    return found;
+}
+
 void sf_fd_store_begin(void)
 {
     bool store = g_getenv("NOTIFY_SOCKET") != NULL;

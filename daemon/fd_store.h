@@ -8,6 +8,8 @@
 
 #include "daemon/control/registry.h"
 
+/* Whether views are held for this process. Reads the environment only: before the next. */
+bool sf_fd_store_has_views(void);
 /* Takes what the service manager hands over (sd_listen_fds(3)); once, before the environment is
  * read by anybody else. Does nothing without a service manager. */
 void sf_fd_store_begin(void);

@@ -121,17 +121,32 @@ static int parse_options(int argc, char **argv)
     return -1;
 }
 
-static bool load_config(SfConfig *config, GError **error)
-{
-    SfConfig fresh;
+typedef bool (*LoadConfig)(SfConfig *config, const char *file, bool required, GError **error);
 
-    sf_config_init(&fresh);
-    if (!sf_config_load(&fresh, arg_config ? arg_config : SF_CONFIG_DEFAULT_FILE,
-                        arg_config != NULL, error))
-        return false;
+static bool load_config(SfConfig *config, LoadConfig load, GError **error)
+{
+    sf_config_init(config);
+    bool done =
+        load(config, arg_config ? arg_config : SF_CONFIG_DEFAULT_FILE, arg_config != NULL, error);
     if (arg_log_level)
-        (void)sf_config_log_level(arg_log_level, &fresh.log_level); /* checked with the options */
-    *config = fresh;
+        (void)sf_config_log_level(arg_log_level, &config->log_level); /* checked with the options */
+    return done;
+}
+
+/* False: it is wrong, and this process must not go on. */
+static bool load_first_config(SfConfig *config)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (load_config(config, sf_config_load, &error))
+        return true;
+    if (arg_check_config || !sf_fd_store_has_views()) {
+        (void)fprintf(stderr, "sysfsd: %s\n", error->message);
+        return false;
+    }
+    /* Without a daemon the views that are held for it would be let go. */
+    (void)load_config(config, sf_config_load_parts, NULL);
+    g_critical("%s; it is left out, as containers wait for their views", error->message);
     return true;
 }
 
@@ -422,11 +437,13 @@ static gboolean on_reload(void *data)
     Daemon *daemon = data;
     g_autoptr(GError) error = NULL;
     unsigned workers = daemon->config.workers;
+    SfConfig config;
 
     (void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" G_GINT64_FORMAT, g_get_monotonic_time());
-    if (!load_config(&daemon->config, &error)) {
+    if (!load_config(&config, sf_config_load, &error)) {
         g_warning("configuration not reloaded, the old one stays: %s", error->message);
     } else {
+        daemon->config = config;
         sf_log_set_level(daemon->config.log_level);
         sf_registry_configure(daemon->registry, &daemon->config.defaults,
                               daemon->config.max_containers);
@@ -462,21 +479,18 @@ static int run(Daemon *daemon)
 
 int main(int argc, char **argv)
 {
-    g_autoptr(GError) error = NULL;
     Daemon daemon = {0};
 
     if (fill_standard_fds() < 0)
         return EXIT_FAILURE;
     int status = parse_options(argc, argv);
-    if (status >= 0)
-        return status;
+    if (status >= 0) /* views that are held are kept for a daemon that is told the right things */
+        return status == EXIT_USAGE && sf_fd_store_has_views() ? EXIT_FAILURE : status;
     (void)umask(0022);
     (void)signal(SIGPIPE, SIG_IGN); /* a log that nobody reads any more is no reason to end */
     sf_log_start();
-    if (!load_config(&daemon.config, &error)) {
-        (void)fprintf(stderr, "sysfsd: %s\n", error->message);
+    if (!load_first_config(&daemon.config))
         return EXIT_USAGE;
-    }
     if (arg_check_config)
         return EXIT_SUCCESS;
     sf_log_set_level(daemon.config.log_level);

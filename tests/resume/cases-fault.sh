@@ -161,6 +161,37 @@ case_closed() {
     check_eq 'what could not be read' "$(head -n 3 "$WORK/log/storm.err")" ''
 }
 
+# A configuration that went wrong before a restart costs no view, and what is right in it holds.
+case_wrong_configuration() {
+    containers_run wrong 1 || return
+    log_mark
+    printf '[daemon]\nworkers = many\nmax-containers = 1\n' >"$WORK/sysfsd.conf"
+    daemon_replace || {
+        : >"$WORK/sysfsd.conf" # or its readers wait for ever
+        fail 'no new daemon'
+        return
+    }
+    check_eq 'MemTotal' "$(memtotal wrong0)" 262144
+    check_eq 'lines of the log' "$(told 'error: .*sysfsd.conf:2: workers in .daemon.: many')" 1
+    process_start late || fail 'process' || return
+    make_state late "$PROCESS" | run_hook --required
+    check_match 'the error of one more' "$HOOK_ERROR" 'max-containers'
+    kill -HUP "$SUPERVISOR"
+    sleep 1
+    check_eq 'MemTotal after SIGHUP' "$(memtotal wrong0)" 262144
+    : >"$WORK/sysfsd.conf"
+    daemon_replace || fail 'no new daemon'
+    check_eq 'MemTotal afterwards' "$(memtotal wrong0)" 262144
+    container_delete runc wrong0
+    supervisor_end
+    echo x >"$WORK/sysfsd.conf"
+    "$WORK/bin/sysfsd" --supervise --config "$WORK/sysfsd.conf" --runtime-dir "$WORK/run" 2>"$WORK/log/refused"
+    check_eq 'the exit status without views' "$?" 2
+    check_match 'its error' "$(cat "$WORK/log/refused")" 'sysfsd.conf:1: '
+    : >"$WORK/sysfsd.conf"
+    supervisor_start || fail 'no daemon'
+}
+
 # Records cannot be written: a registration fails as a whole, and the others live.
 case_full_runtime_dir() {
     local pid
@@ -284,6 +315,7 @@ fault_cases() {
     run_case stopped case_stopped "${SYSFSD_TEST_STOP_SECONDS:-10}"
     run_case flood case_flood
     run_case closed case_closed
+    run_case wrong-configuration case_wrong_configuration
     run_case full-runtime-dir case_full_runtime_dir
     run_case no-more-files case_no_more_files
     run_case read-only case_read_only

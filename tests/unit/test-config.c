@@ -127,6 +127,34 @@ static void test_files(void **state)
     assert_non_null(strstr(error->message, "/tmp"));
 }
 
+static void test_parts(void **state)
+{
+    g_autoptr(GError) error = NULL;
+    SfConfig config;
+    Tree tree;
+    char path[128];
+
+    tree_init(&tree);
+    tree_path(&tree, "sysfsd.conf", path, sizeof(path));
+    assert_true(g_file_set_contents(path,
+                                    "[daemon]\nworkers=x\nmax-containers=7\n[other]\nx=1\n"
+                                    "[defaults]\nviews=-/proc/stat,-/proc/statt\ncpu=host\n",
+                                    -1, NULL));
+    sf_config_init(&config);
+    assert_false(sf_config_load_parts(&config, path, true, &error));
+    assert_non_null(strstr(error->message, "sysfsd.conf:2: workers")); /* the first */
+    assert_int_equal(config.workers, 0);
+    assert_int_equal(config.max_containers, 7);
+    assert_int_equal(config.defaults.cpu, SF_CPU_POLICY_HOST);
+    assert_int_equal(config.defaults.rule_count, 0); /* nothing of a value that is wrong */
+    g_clear_error(&error);
+
+    assert_true(g_file_set_contents(path, "[daemon]\nworkers=3\n", -1, NULL));
+    assert_true(sf_config_load_parts(&config, path, true, &error));
+    assert_int_equal(config.workers, 3);
+    tree_clear(&tree);
+}
+
 static void test_levels(void **state)
 {
     GLogLevelFlags level;
@@ -144,7 +172,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_defaults), cmocka_unit_test(test_every_key),
         cmocka_unit_test(test_wrong),    cmocka_unit_test(test_malformed),
-        cmocka_unit_test(test_files),    cmocka_unit_test(test_levels),
+        cmocka_unit_test(test_files),    cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_levels),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -191,8 +191,8 @@ replaced() {
     return 1
 }
 
-kill_main() {
-    kill -9 "$(service MainPID)"
+kill_main() { # SIGNAL
+    kill "-$1" "$(service MainPID)"
 }
 
 other_build() {
@@ -228,8 +228,13 @@ resume_checks() {
     "$share/storm" --least 10000 8 $(printf '/proc/%s/root ' "${lives[@]}") >/run/storm 2>/run/storm.err &
     storm=$!
     for n in {1..5}; do
-        check "resume: kill $n" replaced kill_main
+        check "resume: kill $n" replaced kill_main KILL
     done
+    check "resume: a person's kill" replaced kill_main TERM
+    echo 'no such line' >/etc/sysfsd.conf
+    check "resume: kill, with a wrong configuration" replaced kill_main KILL
+    check "resume: restart, with a wrong configuration" replaced systemctl restart sysfsd
+    rm /etc/sysfsd.conf
     # And as fast as they come.
     for n in {1..45}; do
         systemctl kill -s KILL sysfsd
