@@ -28,6 +28,7 @@ typedef struct SfAttachSpec {
     const bool *writable;     /* of each path: bound so that it can be written to; NULL: none is */
     const bool *constant;     /* of each path: bound from `constants`; NULL: none is */
     size_t path_count;
+    bool again; /* what shows this view already is left as it is, instead of -EBUSY */
 } SfAttachSpec;
 
 typedef enum SfAttachStep {

@@ -142,9 +142,17 @@ static int unmount_name(int dir_fd, const char *name)
     return umount2(name, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 ? -errno : 0;
 }
 
+/* Of either mount: which one a file was bound from is what was said when it was bound. */
+static bool is_of_view(const struct statx *stx, const SfAttachReport *report)
+{
+    dev_t dev = stx_dev(stx);
+
+    return dev == report->view_dev || (report->constants_dev && dev == report->constants_dev);
+}
+
 /* What is mounted over a file of the directory: 0 nothing, 1 /dev/null (how runtimes mask a file),
- * 2 a FUSE mount without a server, -EBUSY anything else. */
-static int overmount_kind(int file_fd, int dir_fd)
+ * 2 a FUSE mount without a server, -EALREADY the view that is given, -EBUSY anything else. */
+static int overmount_kind(int file_fd, int dir_fd, const SfAttachReport *view)
 {
     struct statx file, dir;
     int r = stat_cached(file_fd, "", &file);
@@ -156,6 +164,8 @@ static int overmount_kind(int file_fd, int dir_fd)
         return 0;
     if (S_ISCHR(file.stx_mode) && file.stx_rdev_major == 1 && file.stx_rdev_minor == 3)
         return 1;
+    if (view && is_of_view(&file, view))
+        return -EALREADY;
     struct statfs fs;
     if (fstatfs(file_fd, &fs) < 0 &&
         (errno == ENOTCONN || errno == ECONNABORTED || errno == ECONNREFUSED))
@@ -163,14 +173,15 @@ static int overmount_kind(int file_fd, int dir_fd)
     return -EBUSY;
 }
 
-/* fd of the file to mount over; -ENOENT when there is none. */
-static int open_file(int dir_fd, const char *name)
+/* fd of the file to mount over; -ENOENT when there is none, -EALREADY when it is the view's (NULL:
+ * of no matter). */
+static int open_file(int dir_fd, const char *name, const SfAttachReport *view)
 {
     for (unsigned i = 0; i < MAX_STACKED; i++) {
         SF_CLEANUP_FD int fd = open_beneath(dir_fd, name, 0);
         if (fd < 0)
             return fd;
-        int kind = overmount_kind(fd, dir_fd);
+        int kind = overmount_kind(fd, dir_fd, view);
         if (kind == 0)
             return sf_steal_fd(&fd);
         if (kind == 1)
@@ -184,7 +195,7 @@ static int open_file(int dir_fd, const char *name)
     return -EBUSY;
 }
 
-static int bind_one(int root_fd, SfAttachTarget *target, SfAttachReport *report)
+static int bind_one(int root_fd, SfAttachTarget *target, bool again, SfAttachReport *report)
 {
     report->step = SF_ATTACH_OPEN_TARGET;
     SF_CLEANUP_FD int dir_fd = open_directory(root_fd, target);
@@ -192,8 +203,8 @@ static int bind_one(int root_fd, SfAttachTarget *target, SfAttachReport *report)
         return 0;
     if (dir_fd < 0)
         return dir_fd;
-    SF_CLEANUP_FD int file_fd = open_file(dir_fd, target->name);
-    if (file_fd == -ENOENT)
+    SF_CLEANUP_FD int file_fd = open_file(dir_fd, target->name, again ? report : NULL);
+    if (file_fd == -ENOENT || file_fd == -EALREADY)
         return 0;
     if (file_fd < 0)
         return file_fd;
@@ -204,14 +215,6 @@ static int bind_one(int root_fd, SfAttachTarget *target, SfAttachReport *report)
     target->bound = true;
     report->count++;
     return 0;
-}
-
-/* Of either mount: which one a file was bound from is what was said when it was bound. */
-static bool is_of_view(const struct statx *stx, const SfAttachReport *report)
-{
-    dev_t dev = stx_dev(stx);
-
-    return dev == report->view_dev || (report->constants_dev && dev == report->constants_dev);
 }
 
 /* Unmounts the view's mounts on a target, and nothing else; returns how many. */
@@ -265,7 +268,7 @@ static int bind_all(const SfAttachPlan *plan, int root_fd, SfAttachReport *repor
     int r = 0;
     for (unsigned i = 0; i < plan->target_count && r == 0; i++) {
         report->file = i;
-        r = bind_one(root_fd, &plan->targets[i], report);
+        r = bind_one(root_fd, &plan->targets[i], plan->spec->again, report);
     }
     if (r == 0) {
         report->file = plan->target_count;

@@ -197,6 +197,36 @@ static void body_attach_and_detach(void)
     CHECK(report.count == 0);
 }
 
+/* Who attached before was killed half way. */
+static void body_again(void)
+{
+    enter_world(0);
+    pid_t pid = start_container();
+    SfAttachSpec spec = spec_of(pid, NULL);
+    SfAttachReport report;
+    spec.path_count = 2;
+    CHECK(sf_attach(&spec, 5000, &report) == 0);
+    unsigned first = report.count;
+    CHECK(first > 0 && first < PATH_COUNT - 1);
+    spec.path_count = PATH_COUNT;
+    CHECK(sf_attach(&spec, 5000, &report) == -EBUSY);
+    spec.again = true;
+    CHECK(sf_attach(&spec, 5000, &report) == 0);
+    CHECK(report.count == PATH_COUNT - 1 - first);
+    CHECK(count_shown(pid, "") == PATH_COUNT - 1);
+    CHECK(sf_attach(&spec, 5000, &report) == 0 && report.count == 0);
+    CHECK(sf_detach(&spec, 5000, &report) == 0 && report.count == PATH_COUNT - 1);
+
+    /* Others' are still not mounted over. */
+    write_file(WORLD "/other", "other\n");
+    CHECK(mount(WORLD "/other", "/proc/meminfo", NULL, MS_BIND, NULL) == 0);
+    pid = start_container();
+    spec = spec_of(pid, NULL);
+    spec.again = true;
+    CHECK(sf_attach(&spec, 5000, &report) == -EBUSY);
+    CHECK(count_shown(pid, "") == 0);
+}
+
 static void body_detach_leaves_others(void)
 {
     enter_world(0);
@@ -554,6 +584,7 @@ static void run_forked(void (*body)(void))
         run_forked(body_##name);                                                                   \
     }
 FORKED(attach_and_detach)
+FORKED(again)
 FORKED(detach_leaves_others)
 FORKED(masked_file)
 FORKED(rootfs)
@@ -661,6 +692,7 @@ int main(void)
         cmocka_unit_test(test_caller_undisturbed),
         cmocka_unit_test(test_killed_caller),
         cmocka_unit_test(test_killed_caller_filtered),
+        cmocka_unit_test(test_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
