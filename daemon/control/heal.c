@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Attaches views in containers whose own lost its connection. It enters their namespaces by
- * lib/attach.c's child alone, and works off its list in one thread: a container that hangs delays
- * the others by the time limit, and the daemon not at all.
+ * Attaches the files of views in containers: where theirs lost its connection, or none was
+ * attached. It enters their namespaces by lib/attach.c's child alone, and works off its list in one
+ * thread: a container that hangs delays the others by the time limit, and the daemon not at all.
+ * What is due stands in the container's record until it is done, so that a later daemon goes on.
  */
 
 #include <errno.h>
@@ -14,20 +15,31 @@
 #include "lib/attach.h"
 
 #define ATTACH_MSEC 5000
+#define PAUSE_MIN_MSEC 200
+#define PAUSE_MAX_MSEC 60000
 
 typedef struct Job {
     SfContainer *container; /* a reference */
+    SfAttachDue due;
     char *points[SF_MOUNT_KINDS];
     GPtrArray *paths;            /* constant strings */
     GArray *writable, *constant; /* of each, bool */
+    bool told;                   /* that it failed */
+    int result;                  /* 0, or the last try's negative errno */
 } Job;
 
 struct SfHealer {
+    SfRegistry *registry;
     GMutex lock;
-    GQueue jobs;     /* Job, owned; protected by lock */
-    bool running;    /* the thread may take another job; protected by lock */
-    bool stop;       /* protected by lock */
-    GThread *thread; /* the main thread's; also one that has ended */
+    GQueue jobs;          /* Job, owned; protected by lock */
+    GQueue done;          /* Job, owned, with its result; protected by lock */
+    unsigned done_source; /* GLib source that looks at them; 0: none; protected by lock */
+    bool running;         /* the thread may take another job; protected by lock */
+    bool stop;            /* protected by lock */
+    /* The main thread's: */
+    GThread *thread; /* also one that has ended */
+    GQueue later;    /* Job, owned, to be tried again */
+    unsigned later_source, pause_msec;
 };
 
 static void free_job(void *data)
@@ -43,16 +55,33 @@ static void free_job(void *data)
     g_free(job);
 }
 
-void sf_healer_add(SfRegistry *registry, SfEntry *entry, bool constants)
+/* Of want: it passes, or is put off. */
+static bool is_want(int r)
+{
+    return r == -ENOMEM || r == -EMFILE || r == -ENFILE;
+}
+
+int sf_healer_note_due(SfEntry *entry, SfAttachDue due)
+{
+    if (entry->due >= due)
+        return 0;
+    int r = sf_record_set_due(entry->registry->containers_fd, entry->id, due);
+    if (is_want(r))
+        return r;
+    if (r < 0)
+        g_warning("cannot write down that files are to be attached: %s, container=%s",
+                  g_strerror(-r), entry->id);
+    entry->due_unwritten = r < 0;
+    entry->due = due;
+    return 0;
+}
+
+static Job *new_job(const SfEntry *entry)
 {
     Job *job = g_new0(Job, 1);
 
-    if (!registry->healer) {
-        registry->healer = g_new0(SfHealer, 1);
-        g_mutex_init(&registry->healer->lock);
-        g_queue_init(&registry->healer->jobs);
-    }
     job->container = sf_container_ref(entry->container);
+    job->due = entry->due;
     for (SfViewMount kind = 0; kind < SF_MOUNT_KINDS; kind++)
         job->points[kind] = g_strdup(entry->mounts[kind].point);
     job->paths = g_ptr_array_new();
@@ -61,16 +90,43 @@ void sf_healer_add(SfRegistry *registry, SfEntry *entry, bool constants)
     for (unsigned i = 0; i < sf_view_file_count(entry->view); i++) {
         SfViewFileInfo info;
         sf_view_file_info(entry->view, i, &info);
-        if (info.covered || (constants && !info.constant))
+        if (info.covered || (job->due == SF_DUE_CONSTANTS && !info.constant))
             continue;
         g_ptr_array_add(job->paths, (char *)info.path);
         g_array_append_val(job->writable, info.writable);
         g_array_append_val(job->constant, info.constant);
     }
-    g_mutex_lock(&registry->healer->lock);
-    g_queue_push_tail(&registry->healer->jobs, job);
-    g_mutex_unlock(&registry->healer->lock);
-    registry->counts.healed++;
+    return job;
+}
+
+static SfHealer *healer_of(SfRegistry *registry)
+{
+    if (registry->healer)
+        return registry->healer;
+    SfHealer *healer = registry->healer = g_new0(SfHealer, 1);
+    healer->registry = registry;
+    healer->pause_msec = PAUSE_MIN_MSEC;
+    g_mutex_init(&healer->lock);
+    g_queue_init(&healer->jobs);
+    g_queue_init(&healer->done);
+    g_queue_init(&healer->later);
+    return healer;
+}
+
+static void push_job(SfHealer *healer, Job *job)
+{
+    g_mutex_lock(&healer->lock);
+    g_queue_push_tail(&healer->jobs, job);
+    g_mutex_unlock(&healer->lock);
+}
+
+void sf_healer_add(SfEntry *entry)
+{
+    if (entry->due == SF_DUE_NOTHING || entry->healing)
+        return;
+    entry->healing = true;
+    push_job(healer_of(entry->registry), new_job(entry));
+    entry->registry->counts.healed++;
 }
 
 static int open_of_init(const Job *job, const char *what, int flags)
@@ -82,17 +138,35 @@ static int open_of_init(const Job *job, const char *what, int flags)
     return fd < 0 ? -errno : fd;
 }
 
-static void heal(const Job *job)
+/* Want of something, or a wait that was too long: another time it may go well. All else is the
+ * container's doing, and is tried once by each daemon. */
+static bool may_pass(int r)
+{
+    return is_want(r) || r == -EAGAIN || r == -EINTR || r == -ETIMEDOUT || r == -EIO ||
+           r == -ENOSPC;
+}
+
+static void tell_failure(Job *job, const char *why)
+{
+    bool again = may_pass(job->result);
+
+    if (!job->told || !again)
+        g_warning("cannot attach the view again%s: %s, container=%s",
+                  again ? " now, and will try again" : "", why, sf_container_id(job->container));
+    job->told = true;
+}
+
+static void heal(Job *job)
 {
     SF_CLEANUP_FD int ns_fd = open_of_init(job, "ns/mnt", O_RDONLY);
     SF_CLEANUP_FD int root_fd = open_of_init(job, "root", O_PATH | O_DIRECTORY);
-    const char *id = sf_container_id(job->container);
     SfAttachReport report;
     char text[512];
 
     if (ns_fd < 0 || root_fd < 0) {
-        g_warning("cannot attach the view again: its init: %s, container=%s",
-                  g_strerror(ns_fd < 0 ? -ns_fd : -root_fd), id);
+        job->result = ns_fd < 0 ? ns_fd : root_fd;
+        (void)g_snprintf(text, sizeof(text), "its init: %s", g_strerror(-job->result));
+        tell_failure(job, text);
         return;
     }
     SfAttachSpec spec = {.view = job->points[SF_MOUNT_VIEW],
@@ -103,12 +177,15 @@ static void heal(const Job *job)
                          .paths = (const char *const *)job->paths->pdata,
                          .path_count = job->paths->len,
                          .writable = (const bool *)job->writable->data,
-                         .constant = (const bool *)job->constant->data};
-    if (sf_attach(&spec, ATTACH_MSEC, &report) < 0) {
+                         .constant = (const bool *)job->constant->data,
+                         .again = true};
+    job->result = sf_attach(&spec, ATTACH_MSEC, &report);
+    if (job->result < 0) {
         sf_attach_describe(&spec, &report, text, sizeof(text));
-        g_warning("cannot attach the view again: %s, container=%s", text, id);
+        tell_failure(job, text);
     } else {
-        g_message("view healed: %u files attached again, container=%s", report.count, id);
+        g_message("view healed: %u files attached again, container=%s", report.count,
+                  sf_container_id(job->container));
     }
 }
 
@@ -122,11 +199,95 @@ static Job *next_job(SfHealer *healer)
     return job;
 }
 
+/* The entry a job is of, while its container has not ended. */
+static SfEntry *entry_of(const SfHealer *healer, const Job *job)
+{
+    SfEntry *entry =
+        g_hash_table_lookup(healer->registry->entries, sf_container_id(job->container));
+
+    return entry && entry->container == job->container ? entry : NULL;
+}
+
+static void end_due(SfEntry *entry)
+{
+    int r = sf_record_set_due(entry->registry->containers_fd, entry->id, SF_DUE_NOTHING);
+
+    if (r < 0 && !entry->due_unwritten) /* the next daemon finds all attached */
+        g_warning("cannot write down that the files are attached: %s, container=%s", g_strerror(-r),
+                  entry->id);
+    entry->due = SF_DUE_NOTHING;
+    entry->due_unwritten = false;
+    sf_registry_hold(entry);
+}
+
+/* True: it is to be tried again. */
+static bool finish(const SfHealer *healer, const Job *job)
+{
+    SfEntry *entry = entry_of(healer, job);
+
+    if (!entry)
+        return false;
+    if (may_pass(job->result))
+        return true;
+    entry->healing = false;
+    if (job->due < entry->due)
+        sf_healer_add(entry);
+    else if (job->result == 0)
+        end_due(entry);
+    return false;
+}
+
+static gboolean on_later(void *data)
+{
+    SfHealer *healer = data;
+
+    healer->later_source = 0; /* removed by what is returned */
+    healer->pause_msec = MIN(2 * healer->pause_msec, PAUSE_MAX_MSEC);
+    for (Job *job; (job = g_queue_pop_head(&healer->later));)
+        push_job(healer, job);
+    sf_healer_start(healer->registry);
+    return G_SOURCE_REMOVE;
+}
+
+static Job *next_done(SfHealer *healer)
+{
+    g_mutex_lock(&healer->lock);
+    Job *job = g_queue_pop_head(&healer->done);
+    if (!job)
+        healer->done_source = 0;
+    g_mutex_unlock(&healer->lock);
+    return job;
+}
+
+static gboolean on_done(void *data)
+{
+    SfHealer *healer = data;
+
+    for (Job *job; (job = next_done(healer));) {
+        if (job->result == 0)
+            healer->pause_msec = PAUSE_MIN_MSEC;
+        if (finish(healer, job))
+            g_queue_push_tail(&healer->later, job);
+        else
+            free_job(job);
+    }
+    if (!g_queue_is_empty(&healer->later) && !healer->later_source)
+        healer->later_source = g_timeout_add(healer->pause_msec, on_later, healer);
+    sf_healer_start(healer->registry);
+    return G_SOURCE_REMOVE;
+}
+
 static void *run(void *data)
 {
-    for (Job *job; (job = next_job(data));) {
+    SfHealer *healer = data;
+
+    for (Job *job; (job = next_job(healer));) {
         heal(job);
-        free_job(job);
+        g_mutex_lock(&healer->lock);
+        g_queue_push_tail(&healer->done, job);
+        if (!healer->done_source)
+            healer->done_source = g_idle_add_full(G_PRIORITY_DEFAULT, on_done, healer, NULL);
+        g_mutex_unlock(&healer->lock);
     }
     return NULL;
 }
@@ -164,6 +325,15 @@ void sf_healer_free(SfHealer *healer)
     g_mutex_unlock(&healer->lock);
     if (healer->thread)
         (void)g_thread_join(healer->thread);
+    if (healer->done_source)
+        g_source_remove(healer->done_source);
+    if (healer->later_source)
+        g_source_remove(healer->later_source);
+    for (Job *job; (job = next_done(healer));) {
+        (void)finish(healer, job); /* nothing is tried again from here */
+        free_job(job);
+    }
+    g_queue_clear_full(&healer->later, free_job);
     g_queue_clear_full(&healer->jobs, free_job);
     g_mutex_clear(&healer->lock);
     g_free(healer);

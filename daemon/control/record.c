@@ -14,6 +14,9 @@
 #include "lib/base/id.h"
 #include "lib/base/io.h"
 
+/* Left out when nothing is; a daemon that does not know it leaves it out as well. */
+#define DUE "attach_due"
+
 static char *to_hex(const char *bytes)
 {
     GString *hex = g_string_new(NULL);
@@ -86,35 +89,49 @@ static json_t *number_to_json(uint64_t number)
     return json_string(text);
 }
 
-static char *encode(const char *boot_id, const SfContainer *container, const json_t *annotations)
+static const char *const due_names[] = {
+    [SF_DUE_CONSTANTS] = "constants",
+    [SF_DUE_ALL] = "all",
+};
+
+static char *encode(const char *boot_id, const SfContainer *container, const json_t *annotations,
+                    SfAttachDue due)
 {
     json_t *cgroups, *hex_cgroups;
 
     cgroups_to_json(container, &cgroups, &hex_cgroups);
-    json_t *record = json_pack(
-        "{s:i, s:s, s:i, s:I, s:o, s:s, s:s*, s:o, s:o, s:o, s:O*}", "version", SF_RECORD_VERSION,
-        "id", sf_container_id(container), "pid", (int)sf_container_init_pid(container),
-        "start_ticks", (json_int_t)sf_container_start_ticks(container), "number",
-        number_to_json(sf_container_number(container)), "boot_id", boot_id, "bundle",
-        sf_container_bundle(container), "cgroups", cgroups, "cgroups_hex", hex_cgroups, "policy",
-        policy_to_json(sf_container_policy(container)), "annotations", annotations);
+    json_t *record =
+        json_pack("{s:i, s:s, s:i, s:I, s:o, s:s, s:s*, s:o, s:o, s:o, s:O*, s:s*}", "version",
+                  SF_RECORD_VERSION, "id", sf_container_id(container), "pid",
+                  (int)sf_container_init_pid(container), "start_ticks",
+                  (json_int_t)sf_container_start_ticks(container), "number",
+                  number_to_json(sf_container_number(container)), "boot_id", boot_id, "bundle",
+                  sf_container_bundle(container), "cgroups", cgroups, "cgroups_hex", hex_cgroups,
+                  "policy", policy_to_json(sf_container_policy(container)), "annotations",
+                  annotations, DUE, due_names[due]);
     char *text = record ? json_dumps(record, JSON_INDENT(2)) : NULL;
 
     json_decref(record);
     return text;
 }
 
-int sf_record_write(int directory_fd, const char *boot_id, const SfContainer *container,
-                    const json_t *annotations)
+static int write_text(int directory_fd, const char *id, const char *text)
 {
-    g_autofree char *name = g_strdup_printf("%s.json", sf_container_id(container));
-    SF_CLEANUP_FREE char *text = encode(boot_id, container, annotations);
+    g_autofree char *name = g_strdup_printf("%s.json", id);
 
     if (!text)
         return -ENOMEM;
     if (strlen(text) >= SF_RECORD_MAX_BYTES) /* annotations fill a frame, and are indented here */
         return -EFBIG;
     return sf_write_atomic_at(directory_fd, name, text, strlen(text), 0600);
+}
+
+int sf_record_write(int directory_fd, const char *boot_id, const SfContainer *container,
+                    const json_t *annotations, SfAttachDue due)
+{
+    SF_CLEANUP_FREE char *text = encode(boot_id, container, annotations, due);
+
+    return write_text(directory_fd, sf_container_id(container), text);
 }
 
 static bool is_record_of(const json_t *record, const char *id)
@@ -144,6 +161,33 @@ int sf_record_read(int directory_fd, const char *id, json_t **ret_record)
     }
     *ret_record = record;
     return 0;
+}
+
+static SfAttachDue due_of(const json_t *record)
+{
+    const char *name = json_string_value(json_object_get(record, DUE));
+
+    if (!name)
+        return SF_DUE_NOTHING;
+    return strcmp(name, due_names[SF_DUE_CONSTANTS]) == 0 ? SF_DUE_CONSTANTS : SF_DUE_ALL;
+}
+
+int sf_record_set_due(int directory_fd, const char *id, SfAttachDue due)
+{
+    json_t *record;
+
+    int r = sf_record_read(directory_fd, id, &record);
+    if (r < 0)
+        return r;
+    if (due_of(record) != due) {
+        int failed = due == SF_DUE_NOTHING
+                         ? json_object_del(record, DUE)
+                         : json_object_set_new(record, DUE, json_string(due_names[due]));
+        SF_CLEANUP_FREE char *text = failed ? NULL : json_dumps(record, JSON_INDENT(2));
+        r = write_text(directory_fd, id, text);
+    }
+    json_decref(record);
+    return r;
 }
 
 static int parse_policy(const json_t *json, SfPolicy *policy)
@@ -198,6 +242,7 @@ int sf_record_parse(const json_t *record, SfRecord *ret_record)
                  .pidfd = -1,
                  .bundle = json_string_value(json_object_get(record, "bundle"))},
         .boot_id = json_string_value(json_object_get(record, "boot_id")),
+        .due = due_of(record),
     };
     if (!ret_record->boot_id || !number || pid > INT32_MAX || start_ticks <= 0 ||
         sf_slice_u64(sf_slice_str(number), &ret_record->spec.number) < 0 ||

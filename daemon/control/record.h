@@ -13,10 +13,16 @@
 #define SF_RECORD_VERSION 1
 #define SF_RECORD_MAX_BYTES (1u << 20)
 
+/* Files of a view that are still to be attached in the container, by the daemon: each includes the
+ * ones before. */
+typedef enum SfAttachDue { SF_DUE_NOTHING, SF_DUE_CONSTANTS, SF_DUE_ALL } SfAttachDue;
+
 /* directory_fd: of containers/. annotations may be NULL. -EFBIG past SF_RECORD_MAX_BYTES, or
  * another negative errno. */
 int sf_record_write(int directory_fd, const char *boot_id, const SfContainer *container,
-                    const json_t *annotations) SF_WARN_UNUSED;
+                    const json_t *annotations, SfAttachDue due) SF_WARN_UNUSED;
+/* Writes down in a record that is there what is due from now on. Negative errno. */
+int sf_record_set_due(int directory_fd, const char *id, SfAttachDue due) SF_WARN_UNUSED;
 /* The record's JSON object (caller json_decref()s): -EBADMSG when the file is not a record of that
  * ID, -ENOENT. */
 int sf_record_read(int directory_fd, const char *id, json_t **ret_record) SF_WARN_UNUSED;
@@ -26,6 +32,7 @@ typedef struct SfRecord {
     SfPolicy policy;                               /* spec.policy */
     const char *cgroup_paths[SF_CONTROLLER_COUNT]; /* spec.cgroup_paths */
     const char *boot_id;
+    SfAttachDue due;
     char *decoded[SF_CONTROLLER_COUNT]; /* owned; what of cgroup_paths JSON cannot say */
 } SfRecord;
 /* record: as read. -EBADMSG when something in it makes no sense. The caller clears on success. */

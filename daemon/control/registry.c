@@ -330,7 +330,8 @@ void sf_registry_free(SfRegistry *registry)
     sf_healer_free(registry->healer);
     sf_restore_free(registry->restore);
     for (unsigned i = 0; i < count; i++) {
-        if (!registry->leave && !(registry->keep_views && entries[i]->mounts[SF_MOUNT_VIEW].held)) {
+        bool stays = entries[i]->mounts[SF_MOUNT_VIEW].held || entries[i]->due_unwritten;
+        if (!registry->leave && !(registry->keep_views && stays)) {
             end_registered(entries[i], "the daemon stops");
             continue;
         }
@@ -404,7 +405,7 @@ static void hold(SfEntry *entry, SfViewMount kind)
     g_autofree char *name = sf_registry_fd_name(sf_container_number(entry->container), kind);
     SfMounted *mounted = &entry->mounts[kind];
 
-    if (!options->store.hold)
+    if (!options->store.hold || mounted->held || entry->due_unwritten)
         return;
     int r = options->store.hold(options->store.data, name,
                                 options->backend.mount_fd(options->backend.data, mounted->mount));
@@ -412,6 +413,12 @@ static void hold(SfEntry *entry, SfViewMount kind)
     if (r < 0)
         g_warning("the view will not outlive this daemon: %s, container=%s", g_strerror(-r),
                   entry->id);
+}
+
+void sf_registry_hold(SfEntry *entry)
+{
+    for (SfViewMount kind = 0; kind < SF_MOUNT_KINDS; kind++)
+        hold(entry, kind);
 }
 
 int sf_registry_mount(SfEntry *entry, SfViewMount kind, bool again)
@@ -493,7 +500,7 @@ static int complete(SfEntry *entry, const SfRegistration *registration, SfContro
     if (make_view(entry, error) < 0 || sf_registry_watch(entry, error) < 0)
         return -1;
     int r = sf_record_write(entry->registry->containers_fd, entry->registry->boot_id,
-                            entry->container, registration->annotations);
+                            entry->container, registration->annotations, entry->due);
     if (r < 0)
         return sf_fail_errno(error, r, "cannot write the record containers/%s.json", entry->id);
     return 0;
@@ -543,6 +550,7 @@ int sf_registry_register(SfRegistry *registry, const SfRegistration *registratio
     entry->registry = registry;
     entry->container = container;
     entry->id = sf_container_id(container);
+    entry->due = registration->attach ? SF_DUE_ALL : SF_DUE_NOTHING;
     if (complete(entry, registration, error) < 0) {
         sf_registry_end_entry(entry);
         return -1;

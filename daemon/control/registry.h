@@ -12,6 +12,7 @@
 
 #include "daemon/container/load.h"
 #include "daemon/control/error.h"
+#include "daemon/control/record.h"
 #include "daemon/view/view.h"
 
 /* Mounting, given by main.c: this layer may not see daemon/fuse. */
@@ -67,6 +68,9 @@ typedef struct SfEntry {
     GArray *limit_watches;  /* unsigned, of the limits above it; NULL: none */
     int64_t recalled_usec;  /* monotonic: when its constants were recalled last */
     unsigned recall_source; /* GLib source, if it is due again; 0: none */
+    SfAttachDue due;        /* its record says so, unless it could not be written: */
+    bool due_unwritten;     /* then no connection is held before the files are attached */
+    bool healing;           /* the healer has it */
     SfRegistry *registry;
 } SfEntry;
 
@@ -121,6 +125,7 @@ typedef struct SfRegistration {
     int pidfd;                 /* or -1; borrowed */
     const char *bundle;        /* or NULL */
     const json_t *annotations; /* object of strings, or NULL */
+    bool attach;               /* its files are the daemon's to attach: sf_healer_add() */
 } SfRegistration;
 
 /* 0 with *ret_entry (NULL when policy gives the container no view), or -1 with *error. The entry is

@@ -92,6 +92,8 @@ char *sf_registry_mount_point(const SfRegistry *registry, SfViewMount kind, cons
 /* Mounts an entry's view there, and has the connection held. again: on a mount point that may be
  * there. Negative errno. */
 int sf_registry_mount(SfEntry *entry, SfViewMount kind, bool again) SF_WARN_UNUSED;
+/* Has the connections held that are not. */
+void sf_registry_hold(SfEntry *entry);
 /* Undoes that, whatever of it there is. */
 void sf_registry_unmount(SfEntry *entry, SfViewMount kind);
 /* Undoes an entry, whatever of it there is. */
@@ -105,9 +107,12 @@ int sf_registry_list(int directory_fd, GPtrArray **names) SF_WARN_UNUSED;
 /* Attaches views anew in containers whose files lost theirs, one after the other in a thread that
  * ends when it is done. */
 typedef struct SfHealer SfHealer;
-/* constants: those files alone; the others are as they were. */
-void sf_healer_add(SfRegistry *registry, SfEntry *entry, bool constants);
+/* Writes down, for later daemons as well, what is to be attached from now on: before the view that
+ * is dead is made anew. Negative errno: nothing now (no files or memory). */
+int sf_healer_note_due(SfEntry *entry, SfAttachDue due) SF_WARN_UNUSED;
+/* Attaches what is due, until it is done. An entry that is being healed is not added twice. */
+void sf_healer_add(SfEntry *entry);
 /* Works off what was added; again after each addition. */
 void sf_healer_start(SfRegistry *registry);
-/* Ends the thread. */
+/* Ends the thread. What it has not done stays due. */
 void sf_healer_free(SfHealer *healer);

@@ -130,7 +130,7 @@ static void drop_requests(const SfEntry *entry, SfViewMount kind)
     }
 }
 
-/* Mounts it where nobody can use what is mounted there. 1: something was. */
+/* Mounts it where nobody can use what is mounted there. */
 static int mount_again(SfEntry *entry, SfViewMount kind)
 {
     const SfMountBackend *backend = &entry->registry->options.backend;
@@ -139,8 +139,7 @@ static int mount_again(SfEntry *entry, SfViewMount kind)
     if (dead < 0)
         return dead;
     drop_requests(entry, kind);
-    int r = sf_registry_mount(entry, kind, true);
-    return r < 0 ? r : dead > 0;
+    return sf_registry_mount(entry, kind, true);
 }
 
 /* fd: a duplicate, as the backend takes it over also when it fails. */
@@ -156,16 +155,19 @@ static int resume_mount(SfEntry *entry, SfViewMount kind, int fd)
 }
 
 /* What is open is taken up before the requests that ask for it, and after what needs new files: it
- * cannot be taken up twice. 1: one of the mounts was dead, and is another one now. */
+ * cannot be taken up twice. */
 static int resume_mounts(SfRestore *restore, SfEntry *entry, int fds[SF_MOUNT_KINDS])
 {
     bool had_constants = fds[SF_MOUNT_CONSTANTS] >= 0;
-    int r = 0, dead = 0;
+    int r = 0;
 
-    if (!had_constants) /* of a daemon that had no such mount, or lost in between */
-        dead = mount_again(entry, SF_MOUNT_CONSTANTS);
-    if (dead < 0)
-        return dead;
+    if (!had_constants) { /* of a daemon that had no such mount, or lost in between */
+        r = sf_healer_note_due(entry, SF_DUE_CONSTANTS);
+        if (r >= 0)
+            r = mount_again(entry, SF_MOUNT_CONSTANTS);
+    }
+    if (r < 0)
+        return r;
     adopt_kept(restore, entry, true);
     if (had_constants)
         r = resume_mount(entry, SF_MOUNT_CONSTANTS, sf_steal_fd(&fds[SF_MOUNT_CONSTANTS]));
@@ -173,7 +175,7 @@ static int resume_mounts(SfRestore *restore, SfEntry *entry, int fds[SF_MOUNT_KI
         r = resume_mount(entry, SF_MOUNT_VIEW, sf_steal_fd(&fds[SF_MOUNT_VIEW]));
     if (r < 0 && !had_constants)
         sf_registry_unmount(entry, SF_MOUNT_CONSTANTS);
-    return r < 0 ? r : dead;
+    return r < 0 ? r : 0;
 }
 
 static int resume(SfRestore *restore, SfEntry *entry, SfWaiting *waiting)
@@ -199,15 +201,14 @@ static int resume(SfRestore *restore, SfEntry *entry, SfWaiting *waiting)
     restore->registry->counts.resumed++;
     g_message("view resumed: %u files open, container=%s", sf_view_open_handles(entry->view),
               entry->id);
-    if (r > 0)
-        sf_healer_add(restore->registry, entry, true);
+    sf_healer_add(entry);
     return 0;
 }
 
 /* Nobody held the connection: what is mounted there, and in the container, is dead. */
 static int make_anew(SfRestore *restore, SfEntry *entry, SfWaiting *waiting)
 {
-    int r = 0;
+    int r = sf_healer_note_due(entry, SF_DUE_ALL);
 
     adopt_kept(restore, entry, false);
     for (SfViewMount kind = 0; kind < SF_MOUNT_KINDS && r >= 0; kind++) {
@@ -221,7 +222,7 @@ static int make_anew(SfRestore *restore, SfEntry *entry, SfWaiting *waiting)
     if (r < 0)
         return r;
     forget_kept(restore, entry, false);
-    sf_healer_add(restore->registry, entry, false);
+    sf_healer_add(entry);
     return 0;
 }
 
@@ -273,6 +274,7 @@ static int take_up(SfRestore *restore, const SfRecord *record, SfWaiting *waitin
     entry->registry = registry;
     entry->container = container;
     entry->id = sf_container_id(container);
+    entry->due = record->due;
     for (SfViewMount kind = 0; kind < SF_MOUNT_KINDS; kind++)
         entry->mounts[kind].point = sf_registry_mount_point(registry, kind, entry->id);
     r = sf_view_new(container, &entry->view);
@@ -422,7 +424,8 @@ static bool adopt(SfRestore *restore, const SfPending *pending)
                                    .pid = pending->pid,
                                    .pidfd = -1,
                                    .bundle = pending->bundle,
-                                   .annotations = pending->annotations};
+                                   .annotations = pending->annotations,
+                                   .attach = true};
     SfRegistry *registry = restore->registry;
     SfControlError error = {0};
     SfEntry *entry;
@@ -438,7 +441,7 @@ static bool adopt(SfRestore *restore, const SfPending *pending)
         return !wait;
     }
     if (entry) {
-        sf_healer_add(registry, entry, false);
+        sf_healer_add(entry);
         g_message("container adopted: it started without a daemon, container=%s", pending->id);
     }
     return true;

@@ -135,6 +135,72 @@ all_healed() {
     [ "$(memtotal loss0 2>/dev/null)$(memtotal loss1 2>/dev/null)$(memtotal loss2 2>/dev/null)" = 262144262144262144 ]
 }
 
+# All is lost as above, and the next daemon is started with INJECTION.
+loss_begin() { # INJECTION...
+    kill -9 "$SUPERVISOR" $(daemon_pid)
+    wait "$SUPERVISOR" 2>/dev/null
+    log_mark
+    supervisor_start_injected "$@" || fail 'no new daemon'
+}
+
+# The daemon is killed before it has attached the views that it made anew, or those of containers that
+# started without one: the next one, to which nothing is lost, does it.
+case_heal_interrupted() { # KILL or HUP
+    containers_run loss 3 || return
+    loss_begin -e trace=pipe2 -e inject=pipe2:delay_enter=30000000:when=1 || return
+    check_eq 'views healed' "$(status_of healed)" 3
+    grep -q attach_due "$WORK/run/containers/loss0.json" || fail 'the record does not say what is due'
+    heal_interrupt "$1" || return
+    check_eq 'views resumed' "$(status_of resumed)" 3
+    eventually 10 all_healed || fail "healed: $(memtotal loss0), $(memtotal loss1), $(memtotal loss2)"
+    eventually 5 none_due || fail "still due: $(grep -l attach_due "$WORK"/run/containers/*)"
+    # And a third one has nothing to do.
+    daemon_replace || fail 'no new daemon'
+    check_eq 'views healed by the third' "$(status_of healed)" 0
+    check_eq 'mounts of views in a container' \
+        "$(grep -c 'fuse[.]sysfsd' "${ROOTS[0]%/root}/mountinfo")" "$(grep -c 'fuse[.]sysfsd' "${ROOTS[1]%/root}/mountinfo")"
+}
+
+case_adoption_interrupted() {
+    supervisor_end
+    containers_run without 1 || return
+    supervisor_start_injected -e trace=pipe2 -e inject=pipe2:delay_enter=30000000:when=1 || fail 'no daemon' || return
+    check_eq 'notes that are left' "$(find "$WORK/run/pending" -mindepth 1 | wc -l)" 0
+    heal_interrupt KILL || return
+    eventually 10 has_its_own without0 || fail "MemTotal is $(memtotal without0)"
+    eventually 5 none_due || fail 'it is still due'
+}
+
+heal_interrupt() { # KILL, or HUP: an upgrade
+    local before
+    before=$(daemon_pid)
+    if [ "$1" = KILL ]; then
+        kill -9 "$before"
+        stop_tracer
+    else
+        kill -HUP "$SUPERVISOR"
+        sleep 0.2
+        stop_tracer # the daemon does not end before the thread that sleeps in the tracer's hands
+    fi
+    eventually 10 another_answers "$before" || fail 'no new daemon'
+}
+
+none_due() {
+    ! grep -q attach_due "$WORK"/run/containers/*.json
+}
+
+# No file to be had for the attaching: it is tried again.
+case_heal_again() {
+    containers_run loss 3 || return
+    loss_begin -e trace=pipe2 -e inject=pipe2:error=EMFILE || return
+    eventually 10 has_told 3 'will try again: .*Too many open files' || fail 'nobody said so'
+    sleep 2
+    check_eq 'lines of the log, after more tries' "$(told 'will try again')" 3
+    stop_tracer
+    eventually 10 all_healed || fail "healed: $(memtotal loss0), $(memtotal loss1), $(memtotal loss2)"
+    eventually 5 none_due || fail 'they are still due'
+}
+
 # One of its two connections is gone: the next daemon makes that one anew, and nothing else changes.
 case_constants_lost() {
     local first rest
@@ -278,6 +344,10 @@ kill_cases() {
     run_case upgrade case_upgrade 5
     run_case monotonic case_monotonic
     run_case total-loss case_total_loss
+    run_case heal-interrupted case_heal_interrupted KILL
+    run_case heal-interrupted-by-upgrade case_heal_interrupted HUP
+    run_case heal-again case_heal_again
+    run_case adoption-interrupted case_adoption_interrupted
     run_case constants-lost case_constants_lost
     run_case gone-meanwhile case_gone_meanwhile
     run_case cgroup-gone-meanwhile case_cgroup_gone_meanwhile

@@ -119,6 +119,16 @@ inject_into_next() { # INJECTION...
     eventually 5 traced_or_gone "$SUPERVISOR"
 }
 
+# A supervisor that is traced from its first system call.
+supervisor_start_injected() { # INJECTION...
+    bash -c 'kill -STOP $$; exec "$@"' sh \
+        "$WORK/bin/sysfsd" --supervise --config "$WORK/sysfsd.conf" --runtime-dir "$WORK/run" >>"$WORK/log/sysfsd" 2>&1 &
+    SUPERVISOR=$!
+    inject_into_next "$@"
+    kill -CONT "$SUPERVISOR"
+    eventually 10 answers
+}
+
 # No memory in the kernel for what the next daemon needs of each container. One is asked while it dies:
 # the request outlives both.
 case_no_memory() {
@@ -153,13 +163,8 @@ case_no_memory() {
     # The same where views have to be mounted anew.
     kill -9 "$SUPERVISOR" "$(daemon_pid)"
     wait "$SUPERVISOR" 2>/dev/null
-    bash -c 'kill -STOP $$; exec "$@"' sh \
-        "$WORK/bin/sysfsd" --supervise --config "$WORK/sysfsd.conf" --runtime-dir "$WORK/run" >>"$WORK/log/sysfsd" 2>&1 &
-    SUPERVISOR=$!
     log_mark
-    inject_into_next -e trace=mount -e inject=mount:error=ENOMEM:when=1..3
-    kill -CONT "$SUPERVISOR"
-    eventually 10 answers || fail 'no new daemon'
+    supervisor_start_injected -e trace=mount -e inject=mount:error=ENOMEM:when=1..3 || fail 'no new daemon'
     eventually 10 none_waits || fail 'some still wait'
     eventually 10 has_told 2 'view healed' || fail 'not healed'
     stop_tracer

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "daemon/control/record.h"
+#include "lib/base/io.h"
 #include "tests/unit/control-world.h"
 
 static int directory(const ControlWorld *world)
@@ -52,8 +53,9 @@ static void test_write_and_read(void **state)
     world_begin(&world);
     SF_CLEANUP_FD int fd = directory(&world);
     SfContainer *container = make_container(&world, "c.1");
-    assert_int_equal(sf_record_write(fd, "boot", container, annotations), 0);
-    assert_int_equal(sf_record_write(fd, "boot", container, annotations), 0); /* over the old one */
+    assert_int_equal(sf_record_write(fd, "boot", container, annotations, SF_DUE_NOTHING), 0);
+    assert_int_equal(sf_record_write(fd, "boot", container, annotations, SF_DUE_NOTHING),
+                     0); /* over the old one */
     assert_int_equal(runtime_count(&world, "."), 1);
     assert_int_equal(sf_record_read(fd, "c.1", &record), 0);
 
@@ -86,6 +88,49 @@ static void test_write_and_read(void **state)
     world_end(&world);
 }
 
+static SfAttachDue due_in(int fd, const char *id)
+{
+    json_t *json;
+    SfRecord record;
+
+    assert_int_equal(sf_record_read(fd, id, &json), 0);
+    assert_int_equal(sf_record_parse(json, &record), 0);
+    SfAttachDue due = record.due;
+    assert_string_equal(record.boot_id, "boot"); /* and the rest is there */
+    sf_record_clear(&record);
+    json_decref(json);
+    return due;
+}
+
+/* What is due is written into a record that is there, and taken out of it. */
+static void test_due(void **state)
+{
+    ControlWorld world;
+    size_t plain_len, len;
+    SF_CLEANUP_FREE char *plain = NULL;
+    SF_CLEANUP_FREE char *text = NULL;
+
+    world_begin(&world);
+    SF_CLEANUP_FD int fd = directory(&world);
+    SfContainer *container = make_container(&world, "c");
+    assert_int_equal(sf_record_set_due(fd, "c", SF_DUE_ALL), -ENOENT);
+    assert_int_equal(runtime_count(&world, "."), 0);
+    assert_int_equal(sf_record_write(fd, "boot", container, NULL, SF_DUE_NOTHING), 0);
+    assert_int_equal(sf_read_alloc_at(fd, "c.json", SF_RECORD_MAX_BYTES, &plain, &plain_len), 0);
+    assert_int_equal(due_in(fd, "c"), SF_DUE_NOTHING);
+    assert_int_equal(sf_record_set_due(fd, "c", SF_DUE_CONSTANTS), 0);
+    assert_int_equal(due_in(fd, "c"), SF_DUE_CONSTANTS);
+    assert_int_equal(sf_record_set_due(fd, "c", SF_DUE_ALL), 0);
+    assert_int_equal(due_in(fd, "c"), SF_DUE_ALL);
+    assert_int_equal(sf_record_set_due(fd, "c", SF_DUE_NOTHING), 0);
+    assert_int_equal(sf_read_alloc_at(fd, "c.json", SF_RECORD_MAX_BYTES, &text, &len), 0);
+    assert_string_equal(text, plain);
+    assert_int_equal(sf_record_write(fd, "boot", container, NULL, SF_DUE_ALL), 0);
+    assert_int_equal(due_in(fd, "c"), SF_DUE_ALL);
+    sf_container_unref(container);
+    world_end(&world);
+}
+
 /* The name of a cgroup is any bytes but '/', '\n' and NUL. */
 static void test_any_cgroup_name(void **state)
 {
@@ -102,7 +147,7 @@ static void test_any_cgroup_name(void **state)
         SfRecord record;
         assert_string_equal(sf_cgroup_path(sf_container_cgroup(container, SF_CONTROLLER_MEMORY)),
                             paths[i]);
-        assert_int_equal(sf_record_write(fd, "boot", container, NULL), 0);
+        assert_int_equal(sf_record_write(fd, "boot", container, NULL, SF_DUE_NOTHING), 0);
         assert_int_equal(sf_record_read(fd, "c", &json), 0);
         assert_int_equal(sf_record_parse(json, &record), 0);
         assert_string_equal(record.cgroup_paths[SF_CONTROLLER_MEMORY], paths[i]);
@@ -213,7 +258,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_write_and_read),    cmocka_unit_test(test_any_cgroup_name),
         cmocka_unit_test(test_old_and_bad_paths), cmocka_unit_test(test_damaged),
-        cmocka_unit_test(test_file_names),
+        cmocka_unit_test(test_file_names),        cmocka_unit_test(test_due),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
