@@ -256,7 +256,7 @@ static inline void world_end(ControlWorld *world)
 /* Runs the main loop until a condition holds, at most 2 s. */
 #define run_until(condition)                                                                       \
     do {                                                                                           \
-        int64_t end_ = g_get_monotonic_time() + 10 * G_USEC_PER_SEC;                                \
+        int64_t end_ = g_get_monotonic_time() + 10 * G_USEC_PER_SEC;                               \
         while (!(condition) && g_get_monotonic_time() < end_) {                                    \
             if (!g_main_context_iteration(NULL, FALSE))                                            \
                 g_usleep(1000);                                                                    \
