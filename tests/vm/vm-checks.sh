@@ -195,6 +195,23 @@ kill_main() { # SIGNAL
     kill "-$1" "$(service MainPID)"
 }
 
+# A child that the unit's signals do not end, as if the kernel kept it waiting: nobody waits for it.
+replaced_beside_child() {
+    local child begin=$SECONDS result=0
+    (
+        trap '' TERM
+        echo "$BASHPID" >/sys/fs/cgroup/system.slice/sysfsd.service/cgroup.procs
+        exec sleep 60
+    ) &
+    child=$!
+    sleep 0.5
+    replaced kill_main KILL || result=1
+    [ $((SECONDS - begin)) -lt 8 ] || result=1
+    kill -9 $child
+    echo "$((SECONDS - begin)) s"
+    return $result
+}
+
 other_build() {
     cp "$share/sysfsd.stripped" /usr/sbin/sysfsd.new && mv /usr/sbin/sysfsd.new /usr/sbin/sysfsd && systemctl restart sysfsd
 }
@@ -231,6 +248,7 @@ resume_checks() {
         check "resume: kill $n" replaced kill_main KILL
     done
     check "resume: a person's kill" replaced kill_main TERM
+    check "resume: kill, beside a child that does not end" replaced_beside_child
     echo 'no such line' >/etc/sysfsd.conf
     check "resume: kill, with a wrong configuration" replaced kill_main KILL
     check "resume: restart, with a wrong configuration" replaced systemctl restart sysfsd
