@@ -19,6 +19,10 @@
 /* Bytes of text that all open files of one view may hold together (ENFILE past it; the first is
  * always allowed). */
 #define MAX_HANDLE_BYTES (32u << 20)
+/* The same once half of what there is for all views is used. */
+#define FAIR_HANDLE_BYTES (2u << 20)
+/* This part of it no open file takes: it is for the counters of containers, and for names. */
+#define RESERVE_PART 8u
 
 /* How often a text is tried for which no file could be opened. */
 #define FILES_TRIES 20
@@ -80,6 +84,28 @@ static int list(SfView *view, const Place *place, SfText *text)
 SfKeep *sf_view_keep(const SfView *view)
 {
     return sf_container_keep(view->container);
+}
+
+static uint64_t share_of(SfKeepRoom room, uint64_t most, uint64_t fair)
+{
+    if (room.free <= room.total / RESERVE_PART)
+        return 0;
+    return room.free >= room.total / 2 ? most : fair;
+}
+
+/* Whether the view's share of what all views have allows one more open file, with a text of that
+ * length. Asked before anything is kept of it; what was open before is taken up without. */
+static int check_share(SfView *view, size_t len)
+{
+    const SfKeep *keep = sf_view_keep(view);
+    uint64_t files = share_of(sf_keep_entry_room(keep), SF_VIEW_MAX_HANDLES, SF_VIEW_FAIR_HANDLES);
+    uint64_t bytes = share_of(sf_keep_byte_room(keep), MAX_HANDLE_BYTES, FAIR_HANDLE_BYTES);
+
+    (void)pthread_mutex_lock(&view->lock);
+    bool may = view->open_files.length < files && bytes > 0 &&
+               (view->handle_bytes == 0 || view->handle_bytes + len <= bytes);
+    (void)pthread_mutex_unlock(&view->lock);
+    return may ? 0 : -ENFILE;
 }
 
 bool sf_view_add_handle(SfView *view, SfViewHandle *handle)
@@ -175,6 +201,8 @@ static int open_file(SfView *view, const Place *place, const Opening *opening,
     bool share = opening->share && events_fd < 0 && !(opening->flags & O_DIRECT);
     bool shared = sf_pages_claim(view, place, share, opening->tid);
     int r = sf_view_render(view, place, text);
+    if (r >= 0)
+        r = check_share(view, text->len);
     if (r >= 0 && shared && sf_pages_fit(view, place, text->len))
         return sf_pages_fill(view, place, text, opening->flags, opening->request, ret_opened);
     shared = shared && r < 0;
@@ -206,6 +234,8 @@ static int open_directory(SfView *view, uint64_t inode, const Place *place, SfVi
     if (!sf_view_keep(view))
         return -ENOMEM;
     int r = list(view, place, text);
+    if (r >= 0)
+        r = check_share(view, text->len);
     return r < 0 ? r : open_own(view, &entry, place, text, &no_events, ret_handle);
 }
 

@@ -22,6 +22,8 @@ typedef struct SfView SfView;
 #define SF_VIEW_BELOW (1ull << 32)
 /* Open files a view has at most (ENFILE past it), so that a container cannot grow the daemon. */
 #define SF_VIEW_MAX_HANDLES 4096
+/* The same once half of what there is for all views (lib/base/keep.h) is used. */
+#define SF_VIEW_FAIR_HANDLES 256
 /* Of these, files that can be written to (ENFILE past it): each may cost the kernel a trigger. */
 #define SF_VIEW_MAX_EVENTS 64
 /* Latency classes: class n counts opens that took less than 2^n microseconds; the last one takes

@@ -77,10 +77,14 @@ struct SfKeep {
     Head *head;
     Entry *entries;
     char *heap;
+    uint32_t entries_max; /* constant once something is added, as the next */
+    unsigned segments_max;
+    _Atomic uint64_t taken_bytes; /* of blocks that living texts have */
+    _Atomic unsigned count;       /* living entries */
 
     pthread_mutex_t lock;   /* protects everything below; held for list work */
     uint32_t *free_entries; /* a stack */
-    unsigned free_count, count;
+    unsigned free_count;
     uint64_t *free_blocks[CLASSES]; /* a stack of offsets each */
     unsigned block_count[CLASSES], block_room[CLASSES];
     unsigned segments;                     /* the file has */
@@ -99,6 +103,26 @@ static unsigned class_of(size_t len)
     while (class <= CLASS_MAX && len > (UINT64_C(1) << class))
         class ++;
     return class;
+}
+
+/* What a text takes up in the heap. */
+static uint64_t block_bytes(size_t len)
+{
+    unsigned class = class_of(len);
+
+    if (len == 0)
+        return 0;
+    return class <= CLASS_MAX ? UINT64_C(1) << class
+                              : (len + SEGMENT_BYTES - 1) / SEGMENT_BYTES * SEGMENT_BYTES;
+}
+
+/* A text of one length is there instead of one of another. */
+static void account(SfKeep *keep, size_t before, size_t now)
+{
+    uint64_t more = block_bytes(now) - block_bytes(before); /* or less: it wraps */
+
+    if (more != 0)
+        atomic_fetch_add(&keep->taken_bytes, more);
 }
 
 static int push_block(SfKeep *keep, unsigned class, uint64_t offset)
@@ -120,7 +144,7 @@ static int take_segments(SfKeep *keep, unsigned wanted, unsigned char class)
 {
     unsigned run = 0, at = 0;
 
-    for (; at < SEGMENTS && run < wanted; at++)
+    for (; at < keep->segments_max && run < wanted; at++)
         run = keep->segment_class[at] == 0 ? run + 1 : 0;
     if (run < wanted)
         return -ENOSPC;
@@ -247,6 +271,7 @@ static void mark_segments(SfKeep *keep, uint32_t used)
             atomic_store(&entry->note.owner, 0);
             continue;
         }
+        account(keep, 0, text->len);
         if (text->len == 0)
             continue;
         uint64_t first = text->offset / SEGMENT_BYTES;
@@ -353,6 +378,8 @@ int sf_keep_open(int fd, SfKeep **ret_keep)
     static _Atomic uint64_t serial;
     keep->serial = atomic_fetch_add(&serial, 1) + 1;
     keep->fd = sf_steal_fd(&guard);
+    keep->entries_max = SF_KEEP_ENTRIES_MAX;
+    keep->segments_max = SEGMENTS;
     (void)pthread_mutex_init(&keep->lock, NULL); /* cannot fail without attributes */
     keep->free_entries = malloc(SF_KEEP_ENTRIES_MAX * sizeof(*keep->free_entries));
     r = keep->free_entries ? map_file(keep, fresh) : -ENOMEM;
@@ -452,7 +479,7 @@ static int take_slot(SfKeep *keep, uint32_t *ret_slot)
     uint32_t used = atomic_load(&keep->head->used);
     if (keep->free_count > 0) {
         *ret_slot = keep->free_entries[--keep->free_count];
-    } else if (used < SF_KEEP_ENTRIES_MAX) {
+    } else if (used < keep->entries_max) {
         *ret_slot = used;
         atomic_store(&keep->head->used, used + 1);
     } else {
@@ -487,6 +514,7 @@ int sf_keep_add(SfKeep *keep, const SfKeepNew *new, const char *text, size_t len
     atomic_store(&entry->note.asked_by, 0);
     atomic_store(&entry->note.waiter, 0);
     *ret_id = id_of(keep, slot);
+    account(keep, 0, len);
     atomic_store(&entry->note.owner, new->owner); /* from here on it lives */
     return 0;
 }
@@ -505,6 +533,7 @@ int sf_keep_put(SfKeep *keep, uint64_t id, const char *text, size_t len)
     Description old = entry->text[now];
     entry->text[!now] = fresh;
     atomic_store(&entry->current, !now);
+    account(keep, old.len, len);
     give(keep, &old);
     return 0;
 }
@@ -534,6 +563,7 @@ void sf_keep_remove(SfKeep *keep, uint64_t id)
         return;
     Description old = entry->text[atomic_load(&entry->current) & 1];
     atomic_store(&entry->note.owner, 0);
+    account(keep, old.len, 0);
     give(keep, &old);
     (void)pthread_mutex_lock(&keep->lock);
     keep->free_entries[keep->free_count++] = sf_keep_slot(id);
@@ -551,12 +581,30 @@ void sf_keep_each(SfKeep *keep, void (*found)(uint64_t id, void *data), void *da
     }
 }
 
-unsigned sf_keep_count(SfKeep *keep)
+unsigned sf_keep_count(const SfKeep *keep)
 {
-    (void)pthread_mutex_lock(&keep->lock);
-    unsigned count = keep->count;
-    (void)pthread_mutex_unlock(&keep->lock);
-    return count;
+    return atomic_load(&keep->count);
+}
+
+static SfKeepRoom room(uint64_t total, uint64_t used)
+{
+    return (SfKeepRoom){total, total - sf_min_u64(total, used)};
+}
+
+SfKeepRoom sf_keep_entry_room(const SfKeep *keep)
+{
+    return room(keep->entries_max, atomic_load(&keep->count));
+}
+
+SfKeepRoom sf_keep_byte_room(const SfKeep *keep)
+{
+    return room(keep->segments_max * SEGMENT_BYTES, atomic_load(&keep->taken_bytes));
+}
+
+void sf_keep_limit(SfKeep *keep, unsigned entries, uint64_t bytes)
+{
+    keep->entries_max = (uint32_t)sf_min_u64(entries, SF_KEEP_ENTRIES_MAX);
+    keep->segments_max = (unsigned)sf_min_u64(bytes / SEGMENT_BYTES, SEGMENTS);
 }
 
 unsigned sf_keep_former(const SfKeep *keep)

@@ -55,7 +55,17 @@ unsigned sf_keep_slot(uint64_t id);
 
 /* Calls found(id, data) for each entry that a former process has left. */
 void sf_keep_each(SfKeep *keep, void (*found)(uint64_t id, void *data), void *data);
-unsigned sf_keep_count(SfKeep *keep);
+unsigned sf_keep_count(const SfKeep *keep);
+/* How many more entries there can be, and bytes of texts: as it was a moment ago, no lock is taken.
+ * A text takes up some more than it has. */
+typedef struct SfKeepRoom {
+    uint64_t total, free;
+} SfKeepRoom;
+SfKeepRoom sf_keep_entry_room(const SfKeep *keep);
+SfKeepRoom sf_keep_byte_room(const SfKeep *keep);
+/* Has this process use no more than so much of it (tests); before anything is added. bytes: a
+ * multiple of 1 MiB. */
+void sf_keep_limit(SfKeep *keep, unsigned entries, uint64_t bytes);
 /* How many processes had it before this one. */
 unsigned sf_keep_former(const SfKeep *keep);
 

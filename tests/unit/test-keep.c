@@ -79,6 +79,53 @@ static void test_entries(void **state)
     sf_keep_close(keep);
 }
 
+static void assert_room(const SfKeep *keep, uint64_t entries, uint64_t bytes)
+{
+    assert_int_equal(sf_keep_entry_room(keep).free, entries);
+    assert_int_equal(sf_keep_byte_room(keep).free, bytes);
+}
+
+/* Blocks are counted, not bytes; and all is given back. */
+static void test_room(void **state)
+{
+    const uint64_t bytes = 8 << 20;
+    char *large = calloc(1, 2 << 20);
+    SfKeep *keep, *next;
+    uint64_t id;
+
+    assert_int_equal(sf_keep_open(-1, &keep), 0);
+    assert_room(keep, SF_KEEP_ENTRIES_MAX, SF_KEEP_HEAP_BYTES);
+    sf_keep_limit(keep, 4, bytes);
+    assert_int_equal(sf_keep_entry_room(keep).total, 4);
+    assert_int_equal(sf_keep_byte_room(keep).total, bytes);
+    uint64_t a = add(keep, 1, "", 0), b = add(keep, 1, large, 65);
+    assert_room(keep, 2, bytes - 128);
+    assert_int_equal(sf_keep_put(keep, a, large, (1 << 20) + 1), 0);
+    assert_room(keep, 2, bytes - 128 - (2 << 20));
+    next = take_over(keep);
+    assert_room(next, SF_KEEP_ENTRIES_MAX - 2, SF_KEEP_HEAP_BYTES - 128 - (2 << 20));
+    sf_keep_close(next);
+    assert_int_equal(sf_keep_put(keep, a, "", 0), 0);
+    assert_room(keep, 2, bytes - 128);
+    uint64_t c = add(keep, 1, "c", 1);
+    (void)add(keep, 1, "", 0);
+    assert_room(keep, 0, bytes - 192);
+    SfKeepNew entry = {.owner = 1};
+    assert_int_equal(sf_keep_add(keep, &entry, large, 65, &id), -ENOSPC);
+    assert_room(keep, 0, bytes - 192);
+    sf_keep_remove(keep, b);
+    sf_keep_remove(keep, c);
+    assert_room(keep, 2, bytes);
+    /* Two segments are cut in small blocks. */
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(sf_keep_put(keep, a, large, (2u << 20) - i), 0);
+    b = add(keep, 1, large, 2 << 20);
+    assert_int_equal(sf_keep_add(keep, &entry, large, (2 << 20) + 1, &id), -ENOSPC);
+    assert_room(keep, 1, bytes - (4 << 20));
+    sf_keep_close(keep);
+    free(large);
+}
+
 typedef struct Found {
     unsigned count;
 } Found;
@@ -224,7 +271,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_entries),  cmocka_unit_test(test_taken_over),
         cmocka_unit_test(test_refused),  cmocka_unit_test(test_killed),
-        cmocka_unit_test(test_journals),
+        cmocka_unit_test(test_journals), cmocka_unit_test(test_room),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

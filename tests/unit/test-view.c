@@ -108,7 +108,7 @@ static int teardown(void **state)
     return 0;
 }
 
-static SfView *new_view(Fixture *f, const char *views)
+static SfView *new_view_in(Fixture *f, SfKeep *keep, const char *views)
 {
     SfPolicy policy;
     SfContainer *container;
@@ -121,12 +121,18 @@ static SfView *new_view(Fixture *f, const char *views)
                          0);
     int pidfd = -1;
     assert_int_equal(sf_process_pidfd(getpid(), &pidfd), 0);
-    SfContainerSpec spec = {.id = "c", .init_pid = 100, .pidfd = pidfd, .policy = &policy};
+    SfContainerSpec spec = {
+        .id = "c", .init_pid = 100, .pidfd = pidfd, .policy = &policy, .keep = keep};
     assert_int_equal(sf_container_new(f->host, f->cgroups, &spec, &container), 0);
     (void)close(pidfd);
     assert_int_equal(sf_view_new(container, &view), 0);
     sf_container_unref(container);
     return view;
+}
+
+static SfView *new_view(Fixture *f, const char *views)
+{
+    return new_view_in(f, NULL, views);
 }
 
 static uint64_t inode_of(SfView *view, const char *path, struct stat *st)
@@ -379,6 +385,98 @@ static void test_open_read_count(void **state)
     sf_view_unref(view); /* frees what is still open: its RELEASE may never come */
 }
 
+/* Opens one file until that is refused, or `most` times; how often. */
+static unsigned open_many(SfView *view, const char *path, unsigned most)
+{
+    SfViewHandle *handle;
+    struct stat st;
+    uint64_t inode = inode_of(view, path, &st);
+    unsigned count = 0;
+    int r = 0;
+
+    while (count < most && (r = sf_view_open(view, inode, O_RDONLY, 0, &handle)) >= 0)
+        count++;
+    assert_true(r >= 0 || r == -ENFILE);
+    return count;
+}
+
+static void end_view(SfView *view)
+{
+    sf_view_end(view);
+    (void)sf_view_unref(view);
+}
+
+static uint64_t add_state(SfKeep *keep, const char *text, size_t len)
+{
+    SfKeepNew entry = {.owner = 1, .kind = SF_KEEP_KIND_STATE};
+    uint64_t id;
+
+    assert_int_equal(sf_keep_add(keep, &entry, text, len, &id), 0);
+    return id;
+}
+
+/* One view that opens all it can leaves the others room, and all of them leave some for what is not
+ * open. */
+static void test_shares_of_entries(void **state)
+{
+    SfKeep *keep;
+
+    assert_int_equal(sf_keep_open(-1, &keep), 0);
+    sf_keep_limit(keep, 1024, SF_KEEP_HEAP_BYTES);
+    SfView *greedy = new_view_in(*state, keep, NULL), *second = new_view_in(*state, keep, NULL),
+           *third = new_view_in(*state, keep, NULL);
+    unsigned kept = sf_keep_count(keep); /* of the containers, if anything is */
+    assert_int_equal(open_many(greedy, "proc/uptime", 5000), 513 - kept);
+    assert_int_equal(open_many(second, "proc/uptime", 5000), SF_VIEW_FAIR_HANDLES);
+    assert_int_equal(open_many(third, "proc/uptime", 5000), 1024 - 128 - 513 - 256);
+    /* Nor does a text in the pages. */
+    SfViewOpened opened;
+    SfView *shares = new_view_in(*state, keep, NULL);
+    struct stat st;
+    sf_view_share(shares);
+    assert_true(sf_view_shares(shares));
+    uint64_t inode = inode_of(shares, "proc/uptime", &st);
+    assert_int_equal(sf_view_open_shared(shares, inode, O_RDONLY, 1, 0, &opened), -ENFILE);
+    for (unsigned i = sf_keep_count(keep); i < 1024; i++)
+        (void)add_state(keep, "s", 1);
+    end_view(second); /* what it had is there for those that have little */
+    assert_int_equal(open_many(greedy, "proc/uptime", 5000), 0);
+    assert_int_equal(sf_view_open_shared(shares, inode, O_RDONLY, 1, 0, &opened), 0);
+    assert_true(opened.store);
+    sf_view_release(shares, opened.handle);
+    end_view(shares);
+    assert_int_equal(open_many(third, "proc/uptime", 100), 100);
+    end_view(greedy);
+    end_view(third);
+    sf_keep_close(keep);
+}
+
+/* The same of the memory of texts; each of these takes 1 MiB. */
+static void test_shares_of_bytes(void **state)
+{
+    static char text[(1 << 20) - 64];
+    static const char name[] = "sys/devices/system/cpu/large";
+    Fixture *f = *state;
+    g_autofree char *path = g_build_filename(f->root, name, NULL);
+    SfView *views[5];
+    SfKeep *keep;
+
+    memset(text, 'x', sizeof(text));
+    assert_true(g_file_set_contents(path, text, sizeof(text), NULL));
+    assert_int_equal(sf_keep_open(-1, &keep), 0);
+    sf_keep_limit(keep, SF_KEEP_ENTRIES_MAX, 16 << 20);
+    for (unsigned i = 0; i < G_N_ELEMENTS(views); i++)
+        views[i] = new_view_in(f, keep, NULL);
+    assert_int_equal(open_many(views[0], name, 20), 8); /* the name is kept, too: half is used */
+    for (unsigned i = 1; i < 4; i++)
+        assert_int_equal(open_many(views[i], name, 20), 2);
+    assert_int_equal(open_many(views[4], name, 20), 0);
+    (void)add_state(keep, text, sizeof(text));
+    for (unsigned i = 0; i < G_N_ELEMENTS(views); i++)
+        end_view(views[i]);
+    sf_keep_close(keep);
+}
+
 static void test_latency_classes(void **state)
 {
     SfViewFileInfo info = {.latency = {[0] = 50, [3] = 49, [10] = 1}};
@@ -401,6 +499,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_inodes_from_elsewhere, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_is_bound, setup, teardown),
         cmocka_unit_test_setup_teardown(test_open_read_count, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_shares_of_entries, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_shares_of_bytes, setup, teardown),
         cmocka_unit_test(test_latency_classes),
     };
 
