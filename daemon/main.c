@@ -10,6 +10,7 @@
 #include <glib-unix.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
@@ -481,6 +482,7 @@ int main(int argc, char **argv)
 {
     Daemon daemon = {0};
 
+    (void)prctl(PR_SET_NAME, "sysfsd"); /* executed as /proc/self/exe it would be "exe" */
     if (fill_standard_fds() < 0)
         return EXIT_FAILURE;
     int status = parse_options(argc, argv);

@@ -13,6 +13,7 @@
 #include <glib.h>
 #include <poll.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -41,16 +42,27 @@
 #define PAUSE_MAX_MSEC 5000
 /* Time for an orderly end. */
 #define STOP_MSEC 10000
+/* Time for a program to say that it would start. */
+#define TRIAL_MSEC 5000
+#define OWN_PROGRAM "/proc/self/exe"
+#define DISPLACED_MAX 32
 
 typedef struct Stored {
     char name[NAME_MAX_BYTES];
     int fd;
 } Stored;
 
+/* A file that is not held, and was at a number where a held one went. */
+typedef struct Displaced {
+    int fd, was_fd;
+} Displaced;
+
 /* One process supervises: all of this is the main thread's. */
 static struct {
     Stored stored[STORE_MAX];
     unsigned count;
+    Displaced displaced[DISPLACED_MAX];
+    unsigned displaced_count;
     char names[STORE_MAX * NAME_MAX_BYTES]; /* for LISTEN_FDNAMES */
     char *path;                             /* of the daemon's program */
     int socket_fd, signal_fd;
@@ -60,6 +72,7 @@ static struct {
     int pause_msec;
     bool ready; /* the child has said so */
     unsigned short_lives;
+    bool own_program; /* the child is of the program that this process runs, not of path */
     bool stopping, renewing, told_ready;
 } s;
 
@@ -96,10 +109,32 @@ static void drop(const char *name, size_t len)
     }
 }
 
-/* Moves the files to FIRST_FD and so on, to survive an exec. Of the child, or of a process about to
- * execute: all else there may be overwritten. */
-static int line_up(void)
+/* Makes room at the number where stored[i] goes. */
+static int clear_place(int target, unsigned i, bool keep_others)
 {
+    for (unsigned other = i + 1; other < s.count; other++) {
+        if (s.stored[other].fd != target)
+            continue;
+        int moved = fcntl(target, F_DUPFD_CLOEXEC, FIRST_FD + (int)s.count);
+        if (moved < 0)
+            return -errno;
+        s.stored[other].fd = moved;
+        return 0;
+    }
+    if (!keep_others || s.displaced_count == DISPLACED_MAX || fcntl(target, F_GETFD) < 0)
+        return 0;
+    int moved = fcntl(target, F_DUPFD_CLOEXEC, FIRST_FD + (int)s.count);
+    if (moved < 0)
+        return -errno;
+    s.displaced[s.displaced_count++] = (Displaced){moved, target};
+    return 0;
+}
+
+/* Moves the files to FIRST_FD and so on, to survive an exec. keep_others: so that step_back() can
+ * undo it, also when it fails; else all that is there may be overwritten. */
+static int line_up(bool keep_others)
+{
+    s.displaced_count = 0;
     for (unsigned i = 0; i < s.count; i++) {
         int target = FIRST_FD + (int)i;
         if (s.stored[i].fd == target) {
@@ -107,20 +142,36 @@ static int line_up(void)
                 return -errno;
             continue;
         }
-        for (unsigned other = i + 1; other < s.count; other++) {
-            if (s.stored[other].fd != target)
-                continue;
-            int moved = fcntl(target, F_DUPFD_CLOEXEC, FIRST_FD + (int)s.count);
-            if (moved < 0)
-                return -errno;
-            s.stored[other].fd = moved;
-            break;
-        }
+        int r = clear_place(target, i, keep_others);
+        if (r < 0)
+            return r;
         if (dup2(s.stored[i].fd, target) < 0) /* clears FD_CLOEXEC */
             return -errno;
+        (void)sf_close(s.stored[i].fd); /* or it would be held twice, and dropped once */
         s.stored[i].fd = target;
     }
     return 0;
+}
+
+/* Nothing was executed: what was displaced gets its number back. Those that are held keep their new
+ * ones. */
+static void step_back(void)
+{
+    for (unsigned d = 0; d < s.displaced_count; d++) {
+        const Displaced *displaced = &s.displaced[d];
+        unsigned i = (unsigned)(displaced->was_fd - FIRST_FD);
+        if (i < s.count && s.stored[i].fd == displaced->was_fd) {
+            int moved = fcntl(displaced->was_fd, F_DUPFD_CLOEXEC, FIRST_FD);
+            if (moved < 0)
+                continue; /* there was room for one more when it was displaced */
+            s.stored[i].fd = moved;
+        }
+        (void)dup3(displaced->fd, displaced->was_fd, O_CLOEXEC); /* both are valid */
+        (void)sf_close(displaced->fd);
+    }
+    s.displaced_count = 0;
+    for (unsigned i = 0; i < s.count; i++)
+        (void)fcntl(s.stored[i].fd, F_SETFD, FD_CLOEXEC);
 }
 
 static void set_number(const char *name, long long value)
@@ -279,14 +330,22 @@ G_GNUC_NORETURN static void be_daemon(char **argv)
             argv[kept++] = argv[i];
     }
     argv[kept] = NULL;
-    int r = line_up();
+    int r = line_up(false);
     tell_store();
     (void)setenv("NOTIFY_SOCKET", s.address, 1);
     set_number("WATCHDOG_USEC", WATCHDOG_SEC * 1000000LL);
     set_number("WATCHDOG_PID", getpid());
-    if (r == 0)
+    if (r < 0) {
+        g_critical("supervise: cannot hand the files over: %s", g_strerror(-r));
+        _exit(EXIT_FAILURE);
+    }
+    if (!s.own_program) {
         (void)execv(s.path, argv);
-    g_critical("supervise: cannot execute %s: %s", s.path, g_strerror(r < 0 ? -r : errno));
+        g_critical("supervise: cannot execute %s: %s; the program that runs goes on", s.path,
+                   g_strerror(errno));
+    }
+    (void)execv(OWN_PROGRAM, argv);
+    g_critical("supervise: cannot execute " OWN_PROGRAM ": %s", g_strerror(errno));
     _exit(EXIT_FAILURE);
 }
 
@@ -310,6 +369,9 @@ static void plan_start(int status)
 {
     bool short_life = now_msec() - s.started_msec < SHORT_LIFE_MSEC;
 
+    /* One that is damaged, or of a version that cannot start here, may be executed and still fail.
+     */
+    s.own_program = short_life && !s.ready && !s.own_program;
     s.short_lives = short_life ? s.short_lives + 1 : 0;
     if (!short_life || (s.ready && s.short_lives <= SHORT_LIVES))
         s.pause_msec = 0;
@@ -326,9 +388,12 @@ static void plan_start(int status)
         g_message(
             "supervise: the daemon ended with %d, %u files are held; the next starts in %d ms",
             WEXITSTATUS(status), s.count, s.pause_msec);
+    if (s.own_program)
+        g_warning("supervise: %s did not start; the next daemon is of the program that runs",
+                  s.path);
 }
 
-/* What is listened to. Again after an exec that failed: the numbers may have been overwritten. */
+/* What is listened to. */
 static int begin(void)
 {
     sigset_t signals;
@@ -347,19 +412,15 @@ static int begin(void)
  * cannot be executed; then things go on as they were. */
 static void execute_anew(char **argv)
 {
-    int r = line_up();
+    int r = line_up(true);
 
     if (r == 0) {
         tell_store();
         (void)execv(s.path, argv);
         r = -errno;
     }
+    step_back();
     g_critical("supervise: cannot execute %s anew: %s", s.path, g_strerror(-r));
-    for (unsigned i = 0; i < s.count; i++)
-        (void)fcntl(s.stored[i].fd, F_SETFD, FD_CLOEXEC);
-    r = begin();
-    if (r < 0)
-        g_critical("supervise: cannot go on: %s", g_strerror(-r));
 }
 
 static void ask_to_end(int signal_number)
@@ -369,18 +430,61 @@ static void ask_to_end(int signal_number)
     s.kill_msec = now_msec() + STOP_MSEC;
 }
 
-/* Nothing is ended for a file that is not there, or not yet. */
-static void renew(void)
+/* The end of a trial, or -1. */
+static int trial_status(pid_t pid)
 {
-    if (access(s.path, X_OK) < 0) {
-        g_warning("supervise: not executed anew: %s: %s", s.path, g_strerror(errno));
-        return;
+    int status;
+
+    for (int64_t end = now_msec() + TRIAL_MSEC; now_msec() < end; (void)poll(NULL, 0, 5)) {
+        if (waitpid(pid, &status, WNOHANG) == pid)
+            return status;
     }
+    (void)kill(pid, SIGKILL);
+    (void)poll(NULL, 0, 100);
+    (void)waitpid(pid, &status, WNOHANG); /* may hang in the kernel */
+    return -1;
+}
+
+/* Whether the file on disk can be executed, and takes the options and the configuration there are.
+ */
+static bool try_out(char **argv)
+{
+    static char check[] = "--check-config";
+    g_autofree char **arguments = g_new0(char *, g_strv_length(argv) + 2);
+    unsigned count = 0;
+    pid_t pid;
+
+    for (; argv[count]; count++)
+        arguments[count] = argv[count];
+    arguments[count] = check;
+    int r = posix_spawn(&pid, s.path, NULL, NULL, arguments, environ);
+    if (r != 0) {
+        g_warning("supervise: not executed anew: %s: %s", s.path, g_strerror(r));
+        return false;
+    }
+    int status = trial_status(pid);
+    if (status == 0)
+        return true;
+    g_warning("supervise: not executed anew: %s --check-config %s %d", s.path,
+              status < 0            ? "has not ended, signal"
+              : WIFSIGNALED(status) ? "was killed by signal"
+                                    : "ended with",
+              status < 0            ? SIGKILL
+              : WIFSIGNALED(status) ? WTERMSIG(status)
+                                    : WEXITSTATUS(status));
+    return false;
+}
+
+/* Nothing is ended for a file that is not there, not yet, or of no use. */
+static void renew(char **argv)
+{
+    if (!try_out(argv))
+        return;
     s.renewing = true;
     ask_to_end(SIGTERM); /* views stay with us */
 }
 
-static void on_signals(void)
+static void on_signals(char **argv)
 {
     struct signalfd_siginfo info;
 
@@ -389,7 +493,7 @@ static void on_signals(void)
             s.stopping = true;
             ask_to_end(SIGINT); /* for good */
         } else if (info.ssi_signo == SIGHUP && !s.stopping) {
-            renew();
+            renew(argv);
         }
     }
 }
@@ -459,7 +563,7 @@ static int supervise(char **argv)
             start_daemon(argv);
         (void)poll(fds, G_N_ELEMENTS(fds), time_left());
         hear();
-        on_signals();
+        on_signals(argv);
         on_time();
         if (s.child && waitpid(s.child, &status, WNOHANG) == s.child &&
             on_end(status, &exit_status))

@@ -52,6 +52,53 @@ case_upgrade() { # TIMES
     check_views upgrade 2
 }
 
+# A file that cannot be executed, for an upgrade: nothing is ended for it, and a daemon that dies all the
+# same gets another one.
+case_bad_upgrade() {
+    local pid held
+    containers_run bad 2 || return
+    held=$(fds_of "$SUPERVISOR")
+    log_mark
+    pid=$(daemon_pid)
+    echo 'no program' >"$WORK/bin/sysfsd.new"
+    bad_file 'no format'
+    head -c 30000 "$SBINDIR/sysfsd" >"$WORK/bin/sysfsd.new"
+    bad_file 'the first half'
+    # Found good, and exchanged in the moment after.
+    printf '#!/bin/sh\nmv %s/bin/sysfsd.later %s/bin/sysfsd\n' "$WORK" "$WORK" >"$WORK/bin/sysfsd.new"
+    echo 'no program' >"$WORK/bin/sysfsd.later" && chmod 755 "$WORK/bin/sysfsd.later"
+    chmod 755 "$WORK/bin/sysfsd.new" && mv "$WORK/bin/sysfsd.new" "$WORK/bin/sysfsd"
+    kill -HUP "$SUPERVISOR"
+    eventually 5 another_answers "$pid" || fail 'no new daemon after an exec that failed'
+    check_eq 'lines of the log' "$(told 'cannot execute .* anew: Exec format error')" 1
+    check_eq 'files held after an exec that failed' "$(fds_of "$SUPERVISOR")" "$held"
+    check_views bad 2
+    # And it is all of its own: the end of a container ends its connection.
+    exec 7<"${ROOTS[0]}/proc/stat"
+    container_delete runc bad0
+    eventually 5 holds_at_most $((held - 2)) || fail "the supervisor holds $(fds_of "$SUPERVISOR") files, before: $held"
+    check_match 'a file of a container that has ended' "$(timeout 5 head -c 1 <&7 2>&1)" 'not connected'
+    exec 7<&-
+    cp "$SBINDIR/sysfsd" "$WORK/bin/sysfsd.new" && mv "$WORK/bin/sysfsd.new" "$WORK/bin/sysfsd"
+    pid=$(daemon_pid)
+    kill -HUP "$SUPERVISOR"
+    eventually 10 another_answers "$pid" || fail 'no new daemon'
+    cmp -s "/proc/$(daemon_pid)/exe" "$WORK/bin/sysfsd" || fail 'not the new build'
+    check_eq 'MemTotal afterwards' "$(memtotal bad1)" 262144
+}
+
+# In place of the program; the daemon before it has $pid.
+bad_file() { # WHAT
+    chmod 755 "$WORK/bin/sysfsd.new" && mv "$WORK/bin/sysfsd.new" "$WORK/bin/sysfsd"
+    kill -HUP "$SUPERVISOR"
+    sleep 0.5
+    check_eq "$1: the daemon" "$(daemon_pid)" "$pid"
+    daemon_kill
+    eventually 10 another_answers "$pid" || fail "$1: no new daemon after a kill"
+    pid=$(daemon_pid)
+    check_views bad 2
+}
+
 # A file that was open, half read, goes on where it was; a descriptor that is rewound gets a new text.
 case_open_file() {
     local pid first rest whole
@@ -342,6 +389,7 @@ kill_cases() {
     run_case triggers case_triggers
     run_case storm case_storm "${SYSFSD_TEST_KILLS:-50}"
     run_case upgrade case_upgrade 5
+    run_case bad-upgrade case_bad_upgrade
     run_case monotonic case_monotonic
     run_case total-loss case_total_loss
     run_case heal-interrupted case_heal_interrupted KILL
