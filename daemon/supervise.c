@@ -212,12 +212,15 @@ static void take_store(void)
 
 static void hear_line(const char *line, size_t len, int *fd, const char *fd_name, size_t name_len)
 {
-    static const char store_line[] = "FDSTORE=1", remove_line[] = "FDSTOREREMOVE=1";
+    static const char store_line[] = "FDSTORE=1", remove_line[] = "FDSTOREREMOVE=1",
+                      alive_line[] = "WATCHDOG=1";
 
     if (len == sizeof(store_line) - 1 && memcmp(line, store_line, len) == 0 && *fd >= 0)
         store(fd_name, name_len, sf_steal_fd(fd));
     else if (len == sizeof(remove_line) - 1 && memcmp(line, remove_line, len) == 0)
         drop(fd_name, name_len);
+    else if (len == sizeof(alive_line) - 1 && memcmp(line, alive_line, len) == 0)
+        s.heard_msec = now_msec();
     else if (len == 7 && memcmp(line, "READY=1", 7) == 0)
         s.ready = true;
 }
@@ -235,8 +238,11 @@ static void hear_text(char *text, size_t len, int *fd)
             name_len = strcspn(name, "\n");
         }
     }
-    s.heard_msec = now_msec(); /* whatever it says, it lives */
     bool was_ready = s.ready;
+    /* Until it is ready. Then all else may come from threads that containers keep busy, while the
+     * one that says this hangs. */
+    if (!was_ready)
+        s.heard_msec = now_msec();
     for (char *line = text; line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL)
         hear_line(line, strcspn(line, "\n"), fd, name, name_len);
     if (s.ready && !was_ready && !s.told_ready)

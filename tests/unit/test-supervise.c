@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The supervisor's table of files before and after an exec that fails. All of it is static: the
- * source is included.
+ * The supervisor's table of files before and after an exec that fails, and what it takes for a sign
+ * of life. All of it is static: the source is included.
  */
 
 #include <stdarg.h>
@@ -59,6 +59,15 @@ static void begin_store(void)
         (void)close(fd);
 }
 
+static void hear_words(const char *words)
+{
+    char text[MESSAGE_MAX + 1];
+    int fd = -1;
+
+    (void)g_strlcpy(text, words, sizeof(text));
+    hear_text(text, strlen(text), &fd);
+}
+
 static void test_failed_exec_leaves_the_files(void **state)
 {
     /* In the others' places, in the right one, beyond all; and two that are not held. */
@@ -105,6 +114,27 @@ static void test_failed_exec_leaves_the_files(void **state)
     assert_int_equal(open_files(), before - HELD);
 }
 
+static void test_signs_of_life(void **state)
+{
+    s.ready = false;
+    s.told_ready = true;
+    s.heard_msec = 1;
+    hear_words("FDSTOREREMOVE=1\nFDNAME=e1");
+    assert_true(s.heard_msec > 1); /* it gets on with its start */
+    s.heard_msec = 1;
+    hear_words("STATUS=x\nREADY=1");
+    assert_true(s.ready);
+    assert_true(s.heard_msec > 1);
+    s.heard_msec = 1;
+    hear_words("FDSTOREREMOVE=1\nFDNAME=e1");
+    hear_words("READY=1");
+    hear_words("WATCHDOG=");
+    hear_words("WATCHDOG=12");
+    assert_int_equal(s.heard_msec, 1);
+    hear_words("STATUS=x\nWATCHDOG=1\n");
+    assert_true(s.heard_msec > 1);
+}
+
 static void test_program_of_a_daemon_that_does_not_start(void **state)
 {
     static char path[] = "/usr/sbin/sysfsd";
@@ -127,6 +157,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_failed_exec_leaves_the_files),
+        cmocka_unit_test(test_signs_of_life),
         cmocka_unit_test(test_program_of_a_daemon_that_does_not_start),
     };
 
