@@ -168,16 +168,37 @@ static int open_folder(int directory_fd, const char *name, mode_t mode)
     return fd < 0 ? -errno : fd;
 }
 
+/* On a file system that is read-only a lock can be had all the same. */
+static int open_lock(int directory_fd)
+{
+    static const int flags = O_NOFOLLOW | O_CLOEXEC;
+
+    int fd = openat(directory_fd, "lock", O_RDWR | O_CREAT | flags, 0600);
+    if (fd < 0 && errno == EROFS)
+        fd = openat(directory_fd, "lock", O_RDONLY | flags);
+    return fd < 0 ? -errno : fd;
+}
+
+/* For people who look, and for the one that finds it locked. What stands there goes last: it is the
+ * room to write in on a full disk. */
+static void write_pid(int fd)
+{
+    char text[32];
+    int n = g_snprintf(text, sizeof(text), "%d\n", (int)getpid());
+
+    if (pwrite(fd, text, (size_t)n, 0) != n || ftruncate(fd, n) < 0)
+        g_info("the file lock does not have this process ID: %s", g_strerror(errno));
+}
+
 static int take_lock(int directory_fd, int *ret_fd, pid_t *ret_other_pid)
 {
     char text[32];
     size_t len;
     uint64_t pid;
 
-    SF_CLEANUP_FD int fd =
-        openat(directory_fd, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    SF_CLEANUP_FD int fd = open_lock(directory_fd);
     if (fd < 0)
-        return -errno;
+        return fd;
     if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
         int r = -errno;
         if (sf_read_fd(fd, text, sizeof(text), &len) >= 0 &&
@@ -185,10 +206,7 @@ static int take_lock(int directory_fd, int *ret_fd, pid_t *ret_other_pid)
             *ret_other_pid = (pid_t)pid;
         return r;
     }
-    int n = g_snprintf(text, sizeof(text), "%d\n", (int)getpid());
-    int r = ftruncate(fd, 0) < 0 ? -errno : sf_write_all(fd, text, (size_t)n);
-    if (r < 0)
-        return r;
+    write_pid(fd);
     *ret_fd = sf_steal_fd(&fd);
     return 0;
 }

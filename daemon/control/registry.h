@@ -27,7 +27,8 @@ typedef struct SfMountBackend {
     /* Goes on with a view that is mounted already; fd is taken over. Negative errno. */
     int (*resume_view)(void *data, SfView *view, SfViewMount kind, const char *mount_point, int fd,
                        void **ret_mount);
-    /* To be called once before the first of them; mount_point: a directory to use for it. */
+    /* To be called once before the first of them; mount_point: a directory to use for it, NULL
+     * where the kernel needs none. */
     int (*prime)(void *data, const char *mount_point);
     int (*mount_fd)(void *data, void *mount);    /* borrowed */
     void (*leave_view)(void *data, void *mount); /* ends, and leaves it mounted */

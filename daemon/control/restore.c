@@ -104,16 +104,27 @@ static void take_connections(const SfRestore *restore, const SfContainer *contai
     }
 }
 
-static int prime(SfRestore *restore)
+static int prime_at(const SfRegistry *registry)
 {
-    const SfMountBackend *backend = &restore->registry->options.backend;
-    g_autofree char *path = g_build_filename(restore->registry->runtime_dir, PRIME_NAME, NULL);
+    const SfMountBackend *backend = &registry->options.backend;
+    g_autofree char *path = g_build_filename(registry->runtime_dir, PRIME_NAME, NULL);
 
-    if (restore->primed)
-        return 0;
     (void)backend->unmount_stale(backend->data, path);
     int r = g_mkdir_with_parents(path, 0700) < 0 ? -errno : backend->prime(backend->data, path);
     (void)rmdir(path);
+    return r;
+}
+
+/* The directory may be read-only or full. */
+static int prime(SfRestore *restore)
+{
+    const SfMountBackend *backend = &restore->registry->options.backend;
+
+    if (restore->primed)
+        return 0;
+    int r = backend->prime(backend->data, NULL);
+    if (r < 0) /* before Linux 5.2, or forbidden */
+        r = prime_at(restore->registry);
     restore->primed = r >= 0;
     return r;
 }

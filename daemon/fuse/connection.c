@@ -177,10 +177,44 @@ int sf_connection_adopt(SfConnectionTable *table, int fd, SfView *view, SfViewMo
     return slot_fill(table, fd, view, kind, mount_point, ret_connection);
 }
 
+/* The superblock of a mount that is never made: the kernel sends INIT when it makes that
+ * (fs/fuse/inode.c, fuse_fill_super). Linux 5.2. */
+static int make_superblock(int fuse_fd, int *ret_fd)
+{
+    static const char *const options[][2] = {
+        {"rootmode", "40555"}, {"user_id", "0"}, {"group_id", "0"}};
+    char number[16];
+
+    SF_CLEANUP_FD int fd = fsopen("fuse", FSOPEN_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    (void)g_snprintf(number, sizeof(number), "%d", fuse_fd);
+    int r = fsconfig(fd, FSCONFIG_SET_STRING, "fd", number, 0);
+    for (unsigned i = 0; i < G_N_ELEMENTS(options) && r == 0; i++)
+        r = fsconfig(fd, FSCONFIG_SET_STRING, options[i][0], options[i][1], 0);
+    if (r < 0 || fsconfig(fd, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+        return -errno;
+    *ret_fd = sf_steal_fd(&fd);
+    return 0;
+}
+
+static int prime_unmounted(SfCodec *codec)
+{
+    SF_CLEANUP_FD int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC | O_NONBLOCK);
+    SF_CLEANUP_FD int superblock_fd = -1;
+
+    if (fd < 0)
+        return -errno;
+    int r = make_superblock(fd, &superblock_fd);
+    return r < 0 ? r : take_init(codec, SF_MOUNT_VIEW, fd);
+}
+
 int sf_connection_prime(SfCodec *codec, const char *mount_point)
 {
     if (sf_codec_is_ready(codec))
         return 0;
+    if (!mount_point)
+        return prime_unmounted(codec);
     int fd = open_mount(codec, SF_MOUNT_VIEW, mount_point);
     if (fd < 0)
         return fd;

@@ -45,8 +45,9 @@ int sf_connection_open(SfConnectionTable *table, SfCodec *codec, SfView *view, S
  * over, also on error. */
 int sf_connection_adopt(SfConnectionTable *table, int fd, SfView *view, SfViewMount kind,
                         const char *mount_point, SfConnection **ret_connection) SF_WARN_UNUSED;
-/* Has libfuse negotiate, by a mount on mount_point that is gone again at once: without it, no
- * request of an adopted connection can be decoded. Nothing happens where an INIT was answered. */
+/* Has libfuse negotiate, by a mount on mount_point that is gone again at once (NULL: by one that is
+ * never made, which not every kernel can): without it, no request of an adopted connection can be
+ * decoded. Nothing happens where an INIT was answered. */
 int sf_connection_prime(SfCodec *codec, const char *mount_point) SF_WARN_UNUSED;
 /* Unmounts lazily and forbids new references; the caller's reference is still to be released. Main
  * thread. */

@@ -38,7 +38,8 @@ int sf_server_mount(SfServer *server, SfView *view, SfViewMount kind, const char
  * error. What is kept of the view's open files must have been taken up. */
 int sf_server_resume(SfServer *server, SfView *view, SfViewMount kind, const char *mount_point,
                      int fd, SfConnection **ret_connection) SF_WARN_UNUSED;
-/* Must come before the first resume: mounts on that directory for a moment. */
+/* Must come before the first resume: mounts on that directory for a moment, or on none (NULL) where
+ * the kernel can. */
 int sf_server_prime(SfServer *server, const char *mount_point) SF_WARN_UNUSED;
 /* The connection's /dev/fuse, borrowed: whoever holds a duplicate keeps the view mounted and its
  * requests waiting when this process dies. */

@@ -249,6 +249,63 @@ case_read_only() {
     check_eq 'the hook afterwards' "$HOOK_STATUS$HOOK_ERROR" 0
 }
 
+# A case with a runtime directory on a file system of its own.
+with_own_runtime_dir() { # FUNCTION
+    supervisor_end
+    mount -t tmpfs -o size=1m,nr_inodes=400,mode=700 run "$WORK/run" || fail 'tmpfs' || return
+    ! supervisor_start || "$1"
+    rm -rf "$WORK"/run/filler*
+    delete_all
+    supervisor_end
+    umount -l "$WORK/run"
+    supervisor_start || fail 'no daemon'
+}
+
+# There is room for nothing any more, and the daemon dies: readers go on.
+whole_dir_full() {
+    local i=0
+    containers_run whole 1 || return
+    storm_begin 2 "${ROOTS[@]}"
+    dd if=/dev/zero of="$WORK/run/filler" bs=4k 2>/dev/null
+    while mkdir "$WORK/run/filler.$i" 2>/dev/null; do
+        i=$((i + 1))
+    done
+    check_match 'a write meanwhile' "$({ echo x >"$WORK/run/x"; } 2>&1)" 'No space left'
+    daemon_replace || fail 'no new daemon'
+    daemon_replace || fail 'no second one'
+    storm_end 100
+    check_eq 'views resumed' "$(status_of resumed)" 1
+    check_eq 'the process ID in the lock' "$(cat "$WORK/run/lock")" "$(daemon_pid)"
+    check_views whole 1
+
+    # All is lost, and the daemon that makes it anew dies as well: what is due cannot be written down.
+    loss_begin -e trace=pipe2 -e inject=pipe2:delay_enter=30000000:when=1 || return
+    heal_interrupt KILL || return
+    eventually 10 has_its_own whole0 || fail "MemTotal is $(memtotal whole0)"
+    daemon_replace || fail 'no new daemon'
+    check_eq 'views resumed, that were healed' "$(status_of resumed) $(status_of healed)" '1 0'
+    check_views whole 1
+}
+
+# Nothing can be written to it at all.
+whole_dir_read_only() {
+    containers_run whole 1 || return
+    storm_begin 2 "${ROOTS[@]}"
+    kill -STOP "$SUPERVISOR"
+    daemon_kill
+    # It had the lock open for writing.
+    eventually 5 mount -o remount,ro "$WORK/run" 2>/dev/null || fail 'remount'
+    kill -CONT "$SUPERVISOR"
+    eventually 10 answers || fail 'no new daemon'
+    daemon_replace || fail 'no second one'
+    storm_end 100
+    check_eq 'views resumed' "$(status_of resumed)" 1
+    check_views whole 1
+    mount -o remount,rw "$WORK/run"
+    daemon_replace || fail 'no new daemon'
+    check_eq 'the process ID in the lock' "$(cat "$WORK/run/lock")" "$(daemon_pid)"
+}
+
 # The runtime directory is unmounted: who has a view keeps it.
 case_runtime_dir_lost() {
     local pid
@@ -319,6 +376,8 @@ fault_cases() {
     run_case full-runtime-dir case_full_runtime_dir
     run_case no-more-files case_no_more_files
     run_case read-only case_read_only
+    run_case whole-runtime-dir-full with_own_runtime_dir whole_dir_full
+    run_case whole-runtime-dir-read-only with_own_runtime_dir whole_dir_read_only
     run_case runtime-dir-lost case_runtime_dir_lost
     run_case full-log case_full_log
     run_case walk case_walk 1
