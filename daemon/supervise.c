@@ -46,6 +46,8 @@
 #define TRIAL_MSEC 5000
 #define OWN_PROGRAM "/proc/self/exe"
 #define DISPLACED_MAX 32
+/* There are not so many options. */
+#define ARGUMENTS_MAX 64
 
 typedef struct Stored {
     char name[NAME_MAX_BYTES];
@@ -223,6 +225,18 @@ static void hear_line(const char *line, size_t len, int *fd, const char *fd_name
         s.heard_msec = now_msec();
     else if (len == 7 && memcmp(line, "READY=1", 7) == 0)
         s.ready = true;
+}
+
+/* What a daemon leaves is ours where we are a container's first process. */
+static void reap_orphans(void)
+{
+    siginfo_t info = {0};
+
+    while (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid != 0 &&
+           info.si_pid != s.child) {
+        (void)waitpid(info.si_pid, NULL, WNOHANG);
+        info.si_pid = 0;
+    }
 }
 
 static void hear_text(char *text, size_t len, int *fd)
@@ -456,11 +470,11 @@ static int trial_status(pid_t pid)
 static bool try_out(char **argv)
 {
     static char check[] = "--check-config";
-    g_autofree char **arguments = g_new0(char *, g_strv_length(argv) + 2);
+    char *arguments[ARGUMENTS_MAX + 2] = {NULL};
     unsigned count = 0;
     pid_t pid;
 
-    for (; argv[count]; count++)
+    for (; argv[count] && count < ARGUMENTS_MAX; count++)
         arguments[count] = argv[count];
     arguments[count] = check;
     int r = posix_spawn(&pid, s.path, NULL, NULL, arguments, environ);
@@ -574,6 +588,7 @@ static int supervise(char **argv)
         if (s.child && waitpid(s.child, &status, WNOHANG) == s.child &&
             on_end(status, &exit_status))
             return exit_status;
+        reap_orphans();
     }
 }
 

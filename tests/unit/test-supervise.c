@@ -153,12 +153,42 @@ static void test_program_of_a_daemon_that_does_not_start(void **state)
     assert_false(s.own_program);
 }
 
+static void wait_for_end(pid_t pid)
+{
+    siginfo_t info;
+
+    assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
+}
+
+/* As PID 1 of a container is given them. */
+static void test_orphans(void **state)
+{
+    pid_t pids[3];
+    int status;
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(pids); i++) {
+        pids[i] = fork();
+        assert_true(pids[i] >= 0);
+        if (pids[i] == 0)
+            _exit(0);
+        wait_for_end(pids[i]);
+    }
+    s.child = pids[2];
+    reap_orphans();
+    assert_int_equal(waitpid(pids[2], &status, WNOHANG), pids[2]);
+    s.child = 0;
+    reap_orphans();
+    assert_int_equal(waitpid(-1, &status, WNOHANG), -1);
+    assert_int_equal(errno, ECHILD);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_failed_exec_leaves_the_files),
         cmocka_unit_test(test_signs_of_life),
         cmocka_unit_test(test_program_of_a_daemon_that_does_not_start),
+        cmocka_unit_test(test_orphans),
     };
 
     (void)unsetenv("NOTIFY_SOCKET");
