@@ -44,7 +44,6 @@
 #define STOP_MSEC 10000
 /* Time for a program to say that it would start. */
 #define TRIAL_MSEC 5000
-#define OWN_PROGRAM "/proc/self/exe"
 #define DISPLACED_MAX 32
 /* There are not so many options. */
 #define ARGUMENTS_MAX 64
@@ -364,8 +363,8 @@ G_GNUC_NORETURN static void be_daemon(char **argv)
         g_critical("supervise: cannot execute %s: %s; the program that runs goes on", s.path,
                    g_strerror(errno));
     }
-    (void)execv(OWN_PROGRAM, argv);
-    g_critical("supervise: cannot execute " OWN_PROGRAM ": %s", g_strerror(errno));
+    (void)execv(SF_OWN_PROGRAM, argv);
+    g_critical("supervise: cannot execute " SF_OWN_PROGRAM ": %s", g_strerror(errno));
     _exit(EXIT_FAILURE);
 }
 

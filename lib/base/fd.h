@@ -9,6 +9,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+/* What this process executes, whatever has become of the name it had (proc(5)). */
+#define SF_OWN_PROGRAM "/proc/self/exe"
+
 /* Closes fd if it is one (>= 0); errno is kept. Returns -1, so that `fd = sf_close(fd)` reads well.
  */
 static inline int sf_close(int fd)
