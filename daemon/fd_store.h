@@ -17,6 +17,9 @@ void sf_fd_store_begin(void);
 SfFdStore sf_fd_store(void);
 /* One that was held for a former daemon, or -1; the caller owns it. */
 int sf_fd_store_take(const char *name);
-/* Negative errno; 0 where there is no store. Thread-safe, as the next. */
+/* So many containers' views find room when triggers have taken theirs; triggers have a little in
+ * any case. Returns how many there is room for at most, UINT_MAX without a store. */
+unsigned sf_fd_store_reserve(unsigned containers);
+/* Negative errno, see SfFdStore.hold; 0 where there is no store. Thread-safe, as the next. */
 int sf_fd_store_hold(const char *name, int fd) SF_WARN_UNUSED;
 void sf_fd_store_drop(const char *name);

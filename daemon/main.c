@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <glib-unix.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -30,6 +31,8 @@
 #define DEFAULT_RUNTIME_DIR "/run/sysfsd"
 /* In the fd store. */
 #define KEEP_NAME "keep"
+/* Between two lines of what containers can make happen. */
+#define TELL_PAUSE_USEC (10 * G_USEC_PER_SEC)
 
 static const char *arg_config;
 static const char *arg_runtime_dir = DEFAULT_RUNTIME_DIR;
@@ -132,6 +135,16 @@ static bool load_config(SfConfig *config, LoadConfig load, GError **error)
     if (arg_log_level)
         (void)sf_config_log_level(arg_log_level, &config->log_level); /* checked with the options */
     return done;
+}
+
+/* Views have what they need of the fd store. */
+static void reserve_store(unsigned containers)
+{
+    unsigned most = sf_fd_store_reserve(containers);
+
+    if (most < containers)
+        g_warning("max-containers is %u, and the fd store has room for the views of %u", containers,
+                  most);
 }
 
 /* False: it is wrong, and this process must not go on. */
@@ -241,9 +254,13 @@ static char *event_name(SfViewEvents events)
 static void hold_events(void *data, SfViewEvents events)
 {
     g_autofree char *name = event_name(events);
+    static _Atomic int64_t told_usec; /* 0: never */
+    int64_t last = atomic_load(&told_usec), now = g_get_monotonic_time();
     int r = sf_fd_store_hold(name, events.fd);
 
-    if (r < 0)
+    /* A container can arm them without an end. */
+    if (r < 0 && (last == 0 || now - last >= TELL_PAUSE_USEC) &&
+        atomic_compare_exchange_strong(&told_usec, &last, now))
         g_warning("a trigger will not outlive this daemon: %s", g_strerror(-r));
 }
 
@@ -448,6 +465,7 @@ static gboolean on_reload(void *data)
         sf_log_set_level(daemon->config.log_level);
         sf_registry_configure(daemon->registry, &daemon->config.defaults,
                               daemon->config.max_containers);
+        reserve_store(daemon->config.max_containers);
         g_message("configuration reloaded%s", workers != daemon->config.workers
                                                   ? "; workers takes effect at the next start"
                                                   : "");
@@ -504,6 +522,7 @@ int main(int argc, char **argv)
     if (arg_supervise)
         return sf_supervise(argv);
     sf_fd_store_begin();
+    reserve_store(daemon.config.max_containers);
     status = run(&daemon);
     stop(&daemon);
     return status;

@@ -352,6 +352,7 @@ G_GNUC_NORETURN static void be_daemon(char **argv)
     int r = line_up(false);
     tell_store();
     (void)setenv("NOTIFY_SOCKET", s.address, 1);
+    set_number("FDSTORE", STORE_MAX); /* as systemd tells it */
     set_number("WATCHDOG_USEC", WATCHDOG_SEC * 1000000LL);
     set_number("WATCHDOG_PID", getpid());
     if (r < 0) {

@@ -417,7 +417,7 @@ static int check_registration(SfRegistry *registry, const SfRegistration *regist
     return 0;
 }
 
-static void hold(SfEntry *entry, SfViewMount kind)
+static void hold(SfEntry *entry, SfViewMount kind, bool again)
 {
     const SfRegistryOptions *options = &entry->registry->options;
     g_autofree char *name = sf_registry_fd_name(sf_container_number(entry->container), kind);
@@ -428,7 +428,8 @@ static void hold(SfEntry *entry, SfViewMount kind)
     int r = options->store.hold(options->store.data, name,
                                 options->backend.mount_fd(options->backend.data, mounted->mount));
     mounted->held = r >= 0;
-    if (r < 0)
+    mounted->refused = r == -ENOSPC || r == -ENFILE ? r : 0;
+    if (r < 0 && (again || !mounted->refused)) /* else the registration fails for it */
         g_warning("the view will not outlive this daemon: %s, container=%s", g_strerror(-r),
                   entry->id);
 }
@@ -451,8 +452,23 @@ int sf_registry_mount(SfEntry *entry, SfViewMount kind, bool again)
         mounted->point = sf_registry_mount_point(registry, kind, entry->id);
     int r = backend->mount_view(backend->data, entry->view, kind, mounted->point, &mounted->mount);
     if (r >= 0)
-        hold(entry, kind);
+        hold(entry, kind, again);
     return r;
+}
+
+/* A view that would die with this daemon is none: its container is better off with the host's
+ * files, which it has without one. */
+static int check_held(const SfMounted *mounted, SfControlError *error)
+{
+    if (mounted->refused == -ENFILE)
+        return sf_fail_errno(error, -ENOSPC,
+                             "the fd store holds as many files as it may "
+                             "(FileDescriptorStoreMax), and no view more");
+    if (mounted->refused < 0)
+        return sf_fail_errno(error, -ENOSPC,
+                             "the fd store has no room for the names of one view more "
+                             "(LISTEN_FDNAMES, 128 KiB)");
+    return 0;
 }
 
 static int make_view(SfEntry *entry, SfControlError *error)
@@ -465,6 +481,8 @@ static int make_view(SfEntry *entry, SfControlError *error)
         if (r < 0)
             return sf_fail_errno(error, r, "cannot mount the view on %s/%s/%s",
                                  entry->registry->runtime_dir, kinds[kind].folder, entry->id);
+        if (check_held(&entry->mounts[kind], error) < 0)
+            return -1;
     }
     return 0;
 }

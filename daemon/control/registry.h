@@ -38,7 +38,8 @@ typedef struct SfMountBackend {
 
 /* Who holds fds while no daemon runs (sd_notify(3), FDSTORE=1). All functions NULL: nobody. */
 typedef struct SfFdStore {
-    int (*hold)(void *data, const char *name, int fd); /* duplicates it. Negative errno */
+    /* Duplicates it. Negative errno; full: -ENOSPC (the names), -ENFILE (their number). */
+    int (*hold)(void *data, const char *name, int fd);
     void (*drop)(void *data, const char *name);
     int (*take)(void *data, const char *name); /* one that was held for a former daemon, or -1 */
     void (*drop_rest)(void *data);             /* what nobody has taken */
@@ -56,7 +57,8 @@ typedef struct SfMounted {
     char *point; /* owned; absolute */
     /* The registry's own. */
     void *mount;
-    bool held; /* its connection is in the fd store */
+    bool held;   /* its connection is in the fd store */
+    int refused; /* 0, or why the fd store has no room for it: negative errno */
 } SfMounted;
 
 typedef struct SfEntry {

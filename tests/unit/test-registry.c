@@ -155,6 +155,49 @@ static void test_failing_step_is_undone(void **state)
     run_for(20);
 }
 
+static int fake_mount_fd(void *data, void *mount)
+{
+    return STDERR_FILENO;
+}
+
+/* data: what it says to connections of constants, the second of each view. */
+static int fake_hold(void *data, const char *name, int fd)
+{
+    return g_str_has_prefix(name, SF_FD_NAME_CONSTANTS) ? *(int *)data : 0;
+}
+
+static unsigned fake_drops;
+
+static void fake_drop(void *data, const char *name)
+{
+    fake_drops++;
+}
+
+/* A view that cannot be held is not made; one for which nobody is there to hold it is. */
+static void test_full_store(void **state)
+{
+    ControlWorld *world = *state;
+    pid_t pid = start_process(world, "/c1", 1), other;
+    SfRegistryOptions options = world_options(world);
+    static int answer; /* the registry is freed after this */
+
+    sf_registry_free(g_steal_pointer(&world->registry));
+    options.backend.mount_fd = fake_mount_fd;
+    options.store = (SfFdStore){.hold = fake_hold, .drop = fake_drop, .data = &answer};
+    assert_int_equal(sf_registry_new(&options, &world->registry, &other), 0);
+    fake_drops = 0;
+    answer = -ENOSPC;
+    assert_refused(world, "c1", pid, NULL, "Failed", "128 KiB");
+    answer = -ENFILE;
+    assert_refused(world, "c1", pid, NULL, "Failed", "FileDescriptorStoreMax");
+    assert_int_equal(fake_drops, 2); /* of its views' connections, which were held */
+    assert_int_equal(runtime_count(world, "views"), 0);
+    assert_int_equal(runtime_count(world, "constants"), 0);
+    assert_int_equal(runtime_count(world, "containers"), 0);
+    answer = -ENOTCONN;
+    assert_add(world, "c1", pid);
+}
+
 static void test_policy(void **state)
 {
     ControlWorld *world = *state;
@@ -582,6 +625,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_register_and_unregister, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bad_input_changes_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_full_store, setup, teardown),
         cmocka_unit_test_setup_teardown(test_failing_step_is_undone, setup, teardown),
         cmocka_unit_test_setup_teardown(test_policy, setup, teardown),
         cmocka_unit_test_setup_teardown(test_end_of_init, setup, teardown),
