@@ -85,9 +85,10 @@ int sf_pending_write(const char *runtime_dir, const struct sysfsd_attach_args *a
     SF_CLEANUP_FD int fd = top_fd < 0 ? top_fd : open_own(top_fd, SF_PENDING_NAME);
     if (fd < 0)
         return fd;
-    json_t *note = json_pack("{s:s, s:i, s:I, s:s, s:s*, s:o}", "id", args->id, "pid",
-                             (int)args->pid, "start_ticks", (json_int_t)ticks, "boot_id", boot_id,
-                             "bundle", args->bundle, "annotations", annotations_of(args));
+    json_t *note =
+        json_pack("{s:s, s:i, s:I, s:s, s:s*, s:s*, s:o}", "id", args->id, "pid", (int)args->pid,
+                  "start_ticks", (json_int_t)ticks, "boot_id", boot_id, "bundle", args->bundle,
+                  "rootfs", args->rootfs, "annotations", annotations_of(args));
     SF_CLEANUP_FREE char *text = note ? json_dumps(note, JSON_INDENT(2)) : NULL;
     json_decref(note);
     if (!text)
@@ -118,6 +119,14 @@ static bool is_named(const char *id, const char *file)
     return sf_id_valid(id) && strncmp(file, id, len) == 0 && strcmp(file + len, ".json") == 0;
 }
 
+/* As sf_write_atomic_at() names it; an ID may begin with a dot as well. */
+bool sf_pending_is_unfinished(const char *file)
+{
+    size_t len = strlen(file), suffix = strlen(".json");
+
+    return file[0] == '.' && (len < suffix || strcmp(file + len - suffix, ".json") != 0);
+}
+
 int sf_pending_read(int directory_fd, const char *file, SfPending *ret_pending)
 {
     SF_CLEANUP_FREE char *text = NULL;
@@ -134,6 +143,7 @@ int sf_pending_read(int directory_fd, const char *file, SfPending *ret_pending)
     const char *boot = json_string_value(json_object_get(pending.json, "boot_id"));
     pending.id = json_string_value(json_object_get(pending.json, "id"));
     pending.bundle = json_string_value(json_object_get(pending.json, "bundle"));
+    pending.rootfs = json_string_value(json_object_get(pending.json, "rootfs"));
     pending.annotations = json_object_get(pending.json, "annotations");
     read_boot_id(boot_id, sizeof(boot_id));
     if (!pending.id || !is_named(pending.id, file) || pid <= 0 || pid > INT32_MAX || !boot ||
@@ -141,8 +151,9 @@ int sf_pending_read(int directory_fd, const char *file, SfPending *ret_pending)
         r = -EBADMSG;
     } else {
         pending.pid = (pid_t)pid;
+        pending.start_ticks = (uint64_t)started;
         r = start_of(pending.pid, &ticks);
-        if (r == 0 && (ticks != (uint64_t)started || strcmp(boot, boot_id) != 0))
+        if (r == 0 && (ticks != pending.start_ticks || strcmp(boot, boot_id) != 0))
             r = -ESRCH;
     }
     if (r < 0) {

@@ -2,11 +2,12 @@
 #pragma once
 
 /*
- * Notes of containers that started while no daemon ran: RUNTIME_DIR/pending/ID.json. The hook
- * leaves one, the next daemon gives the container its view and takes the note away.
+ * Notes of containers that started while no daemon answered: RUNTIME_DIR/pending/ID.json. The hook
+ * leaves one, the daemon gives the container its view and takes the note away.
  */
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -25,10 +26,14 @@ void sf_pending_remove(const char *runtime_dir, const char *id);
 typedef struct SfPending {
     json_t *json;              /* owned; the rest is borrowed from it */
     const char *id, *bundle;   /* bundle may be NULL */
+    const char *rootfs;        /* as the host names it; may be NULL */
     const json_t *annotations; /* object of strings */
     pid_t pid;
+    uint64_t start_ticks; /* since boot: when it started */
 } SfPending;
 /* A note by the file's name in the directory. -EBADMSG when it is none, -ESRCH when the process
  * that it names has ended, or another has its number. The caller clears. */
 int sf_pending_read(int directory_fd, const char *file, SfPending *ret_pending) SF_WARN_UNUSED;
+/* By its name: it is still being written. */
+bool sf_pending_is_unfinished(const char *file);
 void sf_pending_clear(SfPending *pending);

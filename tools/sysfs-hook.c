@@ -216,6 +216,14 @@ static bool is_bad_input(int error)
            error == -EXDEV;
 }
 
+/* While no daemon runs somebody holds its socket: then nobody refuses the hook, and nobody answers.
+ */
+static bool is_no_answer(int error)
+{
+    return error == -ENOENT || error == -ECONNREFUSED || error == -ETIMEDOUT ||
+           error == -ECONNRESET || error == -EPIPE;
+}
+
 static int start(SfOciState *state, Stage stage, int64_t deadline)
 {
     if (!state->enable)
@@ -255,10 +263,10 @@ static int start(SfOciState *state, Stage stage, int64_t deadline)
         say("%s%s", error, hint);
         return EXIT_FAILURE;
     }
-    bool noted = stage == STAGE_START && (r == -ENOENT || r == -ECONNREFUSED) &&
-                 sf_pending_write(arg_runtime_dir, &args) == 0;
+    bool noted =
+        stage == STAGE_START && is_no_answer(r) && sf_pending_write(arg_runtime_dir, &args) == 0;
     say("warning: container %s starts with the host's files%s: %s%s", state->id,
-        noted ? ", until a daemon starts" : "", error, hint);
+        noted ? ", until a daemon answers" : "", error, hint);
     return EXIT_SUCCESS;
 }
 

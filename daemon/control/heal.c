@@ -183,7 +183,7 @@ static void heal(Job *job)
     if (job->result < 0) {
         sf_attach_describe(&spec, &report, text, sizeof(text));
         tell_failure(job, text);
-    } else {
+    } else if (report.count > 0) {
         g_message("view healed: %u files attached again, container=%s", report.count,
                   sf_container_id(job->container));
     }

@@ -112,8 +112,12 @@ static void method_unregister(SfCall *call, const json_t *parameters)
     SfControlError error = {0};
     const char *id = string_parameter(parameters, "id", &error);
 
-    if (id &&
-        !sf_registry_unregister(sf_control_registry(sf_call_control(call)), id, "unregistered")) {
+    /* A hook that takes a registration back and has given up leaves a note: the container is to
+     * have its view after all. The end of one that has ended is seen in any case. */
+    if (id && sf_call_abandoned(call))
+        (void)sf_fail_errno(&error, -ECANCELED, "the caller has gone");
+    else if (id && !sf_registry_unregister(sf_control_registry(sf_call_control(call)), id,
+                                           "unregistered")) {
         (void)sf_fail(&error, "NoSuchContainer", "no such container: %s", id);
         (void)json_object_set_new(error.details, "container", json_string(id));
     }

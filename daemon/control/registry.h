@@ -100,10 +100,10 @@ typedef struct SfRegistryCounts {
  * Negative errno. */
 int sf_registry_new(const SfRegistryOptions *options, SfRegistry **ret_registry,
                     pid_t *ret_other_pid) SF_WARN_UNUSED;
-/* Gives their views to containers that started while no daemon ran (lib/pending.h), and drops what
- * the fd store holds for nobody. Containers that could not be taken up now (no memory, no files)
- * are tried again by the main loop, and what is theirs stays until then. Once, after all others
- * have taken theirs from the store. */
+/* Gives their views to containers that started while no daemon answered (lib/pending.h), and drops
+ * what the fd store holds for nobody. Containers that could not be taken up now (no memory, no
+ * files) are tried again by the main loop, and what is theirs stays until then. Once, after all
+ * others have taken theirs from the store. */
 void sf_registry_settle(SfRegistry *registry);
 /* Containers that are still to be taken up. */
 unsigned sf_registry_waiting(const SfRegistry *registry);

@@ -2,7 +2,8 @@
 #pragma once
 
 /*
- * What registry.c, resolve.c, restore.c, waiting.c and heal.c share. Nobody else includes it.
+ * What registry.c, resolve.c, restore.c, waiting.c, notes.c and heal.c share. Nobody else includes
+ * it.
  */
 
 #include <glib.h>
@@ -46,6 +47,8 @@ typedef struct SfRestore {
     GHashTable *waiting; /* ID -> SfWaiting, owned */
     GHashTable *told;    /* names of notes that wait and were told of */
     unsigned notes;      /* that wait */
+    int notes_fd;        /* inotify's, of their folder; -1 */
+    unsigned notes_source;
     bool primed;
     bool settling; /* sf_registry_settle() was called */
     unsigned source, pause_msec;
@@ -67,8 +70,13 @@ void sf_waiting_drop(const SfRestore *restore, SfWaiting *waiting, SfViewMount k
 bool sf_restore_record(SfRestore *restore, const char *file);
 /* Clears what is mounted for an ID that no container of ours has. */
 void sf_restore_clear_view(SfRegistry *registry, const char *id);
-/* Gives containers their views that started while no daemon ran. */
-void sf_restore_adopt_pending(SfRestore *restore);
+
+/* notes.c: gives containers their views that started while no daemon answered; now and from now
+ * on. */
+void sf_notes_begin(SfRestore *restore);
+void sf_notes_end(SfRestore *restore);
+/* Those that are there. */
+void sf_notes_adopt(SfRestore *restore);
 
 /* waiting.c */
 SfRestore *sf_restore_new(SfRegistry *registry);
@@ -80,6 +88,8 @@ void sf_restore_release(SfRestore *restore);
 /* The memory of what was asked and not answered is used by threads from now on: what containers
  * that wait were asked is moved out of their way. */
 void sf_waiting_move_requests(SfRestore *restore);
+/* Has it all tried again in a while, if anything waits. */
+void sf_waiting_plan(SfRestore *restore);
 /* Tries to take up a container that waits; true while it still does. */
 bool sf_waiting_try(SfRestore *restore, const char *id);
 /* Ends one that waits, as an entry ends. */

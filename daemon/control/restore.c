@@ -16,7 +16,6 @@
 
 #include "daemon/control/record.h"
 #include "daemon/control/registry_private.h"
-#include "lib/pending.h"
 
 #define PRIME_NAME "prime"
 
@@ -411,82 +410,4 @@ int sf_registry_restore(SfRegistry *registry)
         sf_restore_clear_view(registry, ids->pdata[i]);
     sf_waiting_move_requests(restore);
     return 0;
-}
-
-/* Whether a registration that failed may succeed in a while. */
-static bool may_pass(const SfControlError *error)
-{
-    switch (json_integer_value(json_object_get(error->details, "errno"))) {
-    case EAGAIN:
-    case EMFILE:
-    case ENFILE:
-    case ENOMEM:
-    case ENOSPC:
-        return true;
-    default:
-        return false;
-    }
-}
-
-/* False: it has to wait. */
-static bool adopt(SfRestore *restore, const SfPending *pending)
-{
-    SfRegistration registration = {.id = pending->id,
-                                   .pid = pending->pid,
-                                   .pidfd = -1,
-                                   .bundle = pending->bundle,
-                                   .annotations = pending->annotations,
-                                   .attach = true};
-    SfRegistry *registry = restore->registry;
-    SfControlError error = {0};
-    SfEntry *entry;
-
-    if (sf_registry_register(registry, &registration, &entry, &error) < 0) {
-        const char *why = json_string_value(json_object_get(error.details, "message"));
-        bool wait = may_pass(&error);
-        if (!wait || g_hash_table_add(restore->told, g_strdup(pending->id)))
-            g_warning("cannot take up a container that started without a daemon%s: %s, "
-                      "container=%s",
-                      wait ? " now, and will try again" : "", why ? why : error.name, pending->id);
-        sf_control_error_clear(&error);
-        return !wait;
-    }
-    if (entry) {
-        sf_healer_add(entry);
-        g_message("container adopted: it started without a daemon, container=%s", pending->id);
-    }
-    return true;
-}
-
-/* False: it has to wait. */
-static bool adopt_note(SfRestore *restore, int fd, const char *path, const char *file)
-{
-    SfPending pending;
-    bool done = true;
-
-    int r = sf_pending_read(fd, file, &pending);
-    if (r == -EBADMSG)
-        g_warning("removed a file that is no note: %s/%s", path, file);
-    else if (r < 0 && r != -ESRCH && r != -ENOENT)
-        return false;
-    if (r == 0) {
-        done = adopt(restore, &pending);
-        sf_pending_clear(&pending);
-    }
-    if (done)
-        (void)unlinkat(fd, file, 0);
-    return done;
-}
-
-void sf_restore_adopt_pending(SfRestore *restore)
-{
-    g_autofree char *path = g_build_filename(restore->registry->runtime_dir, SF_PENDING_NAME, NULL);
-    SF_CLEANUP_FD int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    g_autoptr(GPtrArray) files = NULL;
-    int r = fd < 0 ? -errno : sf_registry_list(fd, &files);
-
-    /* -ENOENT: no hook has ever missed us. */
-    restore->notes = r < 0 && r != -ENOENT && r != -ENOTDIR && r != -ELOOP ? 1 : 0;
-    for (unsigned i = 0; r >= 0 && i < files->len; i++)
-        restore->notes += !adopt_note(restore, fd, path, files->pdata[i]);
 }

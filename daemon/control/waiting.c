@@ -51,6 +51,7 @@ SfRestore *sf_restore_new(SfRegistry *registry)
     restore->waiting = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, free_waiting);
     restore->told = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     restore->pause_msec = PAUSE_MIN_MSEC;
+    restore->notes_fd = -1;
     for (unsigned i = 0; i < SF_RESTORE_SPARE_FDS; i++)
         restore->spare[i] = -1;
     return restore;
@@ -92,6 +93,7 @@ void sf_restore_free(SfRestore *restore)
         sf_waiting_end(restore, ids->pdata[i]);
     if (restore->source)
         g_source_remove(restore->source);
+    sf_notes_end(restore);
     g_clear_pointer(&restore->kept, g_hash_table_unref);
     g_hash_table_unref(restore->waiting);
     g_hash_table_unref(restore->told);
@@ -204,7 +206,7 @@ void sf_waiting_end(SfRestore *restore, const char *id)
 
 static gboolean on_retry(void *data);
 
-static void plan(SfRestore *restore)
+void sf_waiting_plan(SfRestore *restore)
 {
     if (restore->source == 0 && sf_registry_waiting(restore->registry) > 0)
         restore->source = g_timeout_add(restore->pause_msec, on_retry, restore);
@@ -220,7 +222,7 @@ static gboolean on_retry(void *data)
     for (unsigned i = 0; i < ids->len; i++)
         (void)try(restore, ids->pdata[i]); /* counted below */
     if (restore->notes > 0)
-        sf_restore_adopt_pending(restore);
+        sf_notes_adopt(restore);
     sf_healer_start(restore->registry);
     drop_rest(restore);
     unsigned after = sf_registry_waiting(restore->registry);
@@ -228,16 +230,16 @@ static gboolean on_retry(void *data)
         after < before ? PAUSE_MIN_MSEC : MIN(restore->pause_msec * 2, PAUSE_MAX_MSEC);
     if (after == 0)
         g_message("no container waits to be taken up any more");
-    plan(restore);
+    sf_waiting_plan(restore);
     return G_SOURCE_REMOVE;
 }
 
 void sf_registry_settle(SfRegistry *registry)
 {
     registry->restore->settling = true;
-    sf_restore_adopt_pending(registry->restore);
+    sf_notes_begin(registry->restore);
     drop_rest(registry->restore);
-    plan(registry->restore);
+    sf_waiting_plan(registry->restore);
 }
 
 unsigned sf_registry_waiting(const SfRegistry *registry)

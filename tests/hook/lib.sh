@@ -252,7 +252,7 @@ bundle_defaults() {
     B_MEMORY=$((256 << 20)) B_QUOTA=150000 B_CGROUP='' B_ANNOTATIONS='{}' B_ROOTFS=$WORK/rootfs
     B_RUNTIME_DIR=$WORK/run B_CPUS='' B_CGROUP_MOUNT=0
     B_PID_NAMESPACE='{"type":"pid"},'
-    B_MOUNTS='' B_RESOURCES='' # more of them, each with a comma before it
+    B_MOUNTS='' B_RESOURCES='' B_MORE_HOOKS='' # more of them, each with a comma before it
 }
 
 hook_json() { # STAGE
@@ -293,7 +293,7 @@ write_bundle() { # ID
     $B_MOUNTS
   ],
   "hooks": {
-    "$B_STAGE": [$(hook_json "$B_STAGE")],
+    "$B_STAGE": [$(hook_json "$B_STAGE")$B_MORE_HOOKS],
     "poststop": [$(hook_json poststop)]
   },
   "linux": {

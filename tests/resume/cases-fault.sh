@@ -249,6 +249,17 @@ case_read_only() {
     check_eq 'the hook afterwards' "$HOOK_STATUS$HOOK_ERROR" 0
 }
 
+# Where a daemon cannot negotiate without a mount (before Linux 5.2, or forbidden to it) it mounts.
+case_mount_to_negotiate() {
+    views_start negotiate 1 || return
+    inject_into_next -e trace=fsopen -e inject=fsopen:error=EPERM
+    daemon_replace || fail 'no new daemon'
+    stop_tracer
+    check_eq 'views resumed' "$(status_of resumed)" 1
+    check_process_views negotiate
+    [ ! -e "$WORK/run/prime" ] || fail 'its mount point is left'
+}
+
 # A case with a runtime directory on a file system of its own.
 with_own_runtime_dir() { # FUNCTION
     supervisor_end
@@ -376,6 +387,7 @@ fault_cases() {
     run_case full-runtime-dir case_full_runtime_dir
     run_case no-more-files case_no_more_files
     run_case read-only case_read_only
+    run_case mount-to-negotiate case_mount_to_negotiate
     run_case whole-runtime-dir-full with_own_runtime_dir whole_dir_full
     run_case whole-runtime-dir-read-only with_own_runtime_dir whole_dir_read_only
     run_case runtime-dir-lost case_runtime_dir_lost

@@ -184,7 +184,7 @@ all_healed() {
 
 # All is lost as above, and the next daemon is started with INJECTION.
 loss_begin() { # INJECTION...
-    kill -9 "$SUPERVISOR" $(daemon_pid)
+    kill -9 "$SUPERVISOR" "$(daemon_pid)"
     wait "$SUPERVISOR" 2>/dev/null
     log_mark
     supervisor_start_injected "$@" || fail 'no new daemon'
@@ -350,6 +350,94 @@ case_started_without() {
     eventually 5 is_gone without0 || fail 'its view or record is left'
 }
 
+has_its_files() { # PID
+    [ "$(process_memtotal "$1")" = 65536 ]
+}
+
+note_of() { # ID
+    [ -e "$WORK/run/pending/$1.json" ]
+}
+
+no_notes() {
+    [ -z "$(find "$WORK/run/pending" -mindepth 1)" ]
+}
+
+# Nobody refuses a hook while no daemon runs: its supervisor holds the socket. It leaves a note all the
+# same.
+case_unanswered() {
+    process_start unanswered || fail 'process' || return
+    kill -STOP "$SUPERVISOR"
+    daemon_kill
+    make_state unanswered "$PROCESS" | run_hook --timeout 1
+    check_match 'the hook' "$HOOK_STATUS$HOOK_ERROR" '^0.*until a daemon answers'
+    note_of unanswered || fail 'no note'
+    echo '{' >"$WORK/run/pending/.other.json.0123456789abcdef" # another hook is about to leave one
+    kill -CONT "$SUPERVISOR"
+    eventually 10 has_its_files "$PROCESS" || fail "MemTotal is $(process_memtotal "$PROCESS")"
+    rm "$WORK/run/pending/.other.json.0123456789abcdef" || fail 'the note of another hook'
+    eventually 5 no_notes || fail 'the note is left'
+    check_eq 'containers' "$(ctl --json list | jq -r '[.containers[].id] | join(" ")')" unanswered
+    # Required is required.
+    ctl detach unanswered >/dev/null
+    kill -STOP "$SUPERVISOR"
+    daemon_kill
+    make_state unanswered "$PROCESS" | run_hook --timeout 1 --required
+    check_eq 'the hook that requires it' "$HOOK_STATUS" 1
+    ! note_of unanswered || fail 'a note of a container that does not start'
+    kill -CONT "$SUPERVISOR"
+    eventually 10 answers || fail 'no new daemon'
+}
+
+# A daemon that only stands still for a while sees the note without a restart; once the container has
+# the root that it will have.
+case_unanswered_still() {
+    local daemon run pid
+    daemon=$(daemon_pid)
+    process_start still || fail 'process' || return
+    kill -STOP "$daemon"
+    make_state still "$PROCESS" | run_hook --timeout 1
+    bundle_defaults
+    B_HOOK_ARGS=(--timeout 1) B_MORE_HOOKS=',{"path":"/bin/sleep","args":["sleep","2"]}'
+    B_INIT='["/bin/sh","-c","while :; do sleep 0.1; done"]'
+    LIVE+=("runc whole")
+    container_run runc whole &
+    run=$!
+    eventually 5 note_of whole || fail 'no note'
+    kill -CONT "$daemon"
+    eventually 10 has_its_files "$PROCESS" || fail "MemTotal is $(process_memtotal "$PROCESS")"
+    note_of whole || fail 'adopted before it has its root'
+    wait "$run" || fail "$(cat "$WORK/log/whole")"
+    eventually 10 has_its_own whole || fail "MemTotal is $(memtotal whole)"
+    eventually 5 no_notes || fail 'a note is left'
+    check_eq 'the daemon' "$(daemon_pid)" "$daemon"
+    check_eq 'containers that wait' "$(status_of waiting)" 0
+}
+
+# The daemon has registered the container, and stands still before the hook has attached its files; what
+# the hook takes back then is not taken back later.
+case_unanswered_registered() {
+    local daemon hook
+    daemon=$(daemon_pid)
+    process_start late || fail 'process' || return
+    make_state late "$PROCESS" >"$WORK/states/late"
+    strace -f -qq -o "$WORK/log/strace" -e trace=open_tree -e inject=open_tree:delay_enter=1000000:when=1 \
+        "$WORK/bin/sysfs-hook" --runtime-dir "$WORK/run" --timeout 3 <"$WORK/states/late" >/dev/null 2>"$WORK/log/hook.err" &
+    hook=$!
+    eventually 5 is_registered late || fail 'not registered'
+    kill -STOP "$daemon"
+    wait "$hook" || fail "the hook: $(cat "$WORK/log/hook.err")"
+    check_match 'its error' "$(cat "$WORK/log/hook.err")" 'until a daemon answers'
+    note_of late || fail 'no note'
+    kill -CONT "$daemon"
+    eventually 10 has_its_files "$PROCESS" || fail "MemTotal is $(process_memtotal "$PROCESS")"
+    eventually 5 no_notes || fail 'the note is left'
+    eventually 5 none_due || fail 'it is still due'
+    sleep 0.5
+    is_registered late || fail 'it was taken back'
+    check_eq 'MemTotal' "$(process_memtotal "$PROCESS")" 65536
+    check_eq 'the daemon' "$(daemon_pid)" "$daemon"
+}
+
 has_its_own() { # ID
     [ "$(memtotal "$1")" = 262144 ]
 }
@@ -400,5 +488,8 @@ kill_cases() {
     run_case gone-meanwhile case_gone_meanwhile
     run_case cgroup-gone-meanwhile case_cgroup_gone_meanwhile
     run_case started-without case_started_without
+    run_case unanswered case_unanswered
+    run_case unanswered-still case_unanswered_still
+    run_case unanswered-registered case_unanswered_registered
     run_case many case_many "${SYSFSD_TEST_VIEWS:-1000}"
 }

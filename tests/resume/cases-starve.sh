@@ -126,7 +126,10 @@ supervisor_start_injected() { # INJECTION...
     SUPERVISOR=$!
     inject_into_next "$@"
     kill -CONT "$SUPERVISOR"
-    eventually 10 answers
+    eventually 20 answers || {
+        stop_tracer
+        return 1
+    }
 }
 
 # No memory in the kernel for what the next daemon needs of each container. One is asked while it dies:
