@@ -437,7 +437,7 @@ static void hold(SfEntry *entry, SfViewMount kind, bool again)
 void sf_registry_hold(SfEntry *entry)
 {
     for (SfViewMount kind = 0; kind < SF_MOUNT_KINDS; kind++)
-        hold(entry, kind);
+        hold(entry, kind, true);
 }
 
 int sf_registry_mount(SfEntry *entry, SfViewMount kind, bool again)
