@@ -377,6 +377,7 @@ static void start_daemon(char **argv)
         be_daemon(argv);
     s.started_msec = s.heard_msec = now_msec();
     s.ready = false;
+    s.kill_msec = 0; /* meant for one before */
     if (pid > 0) {
         s.child = pid;
         return;

@@ -135,14 +135,16 @@ static int wait_readable(int fd, int64_t deadline)
     }
 }
 
-static void reap(int pidfd, pid_t pid, bool kill_it)
+/* False: it is still there, and the caller's to wait for. */
+static bool reap(int pidfd, pid_t pid, bool kill_it)
 {
     if (kill_it)
         (void)syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0); /* it may have ended */
     if (wait_readable(pidfd, sf_deadline_after(KILL_WAIT_MSEC)) < 0)
-        return; /* in D state: it ends with its FUSE request, a zombie until the caller exits */
+        return false; /* in D state: it ends with its FUSE request */
     while (waitpid(pid, NULL, __WALL) < 0 && errno == EINTR)
         ;
+    return true;
 }
 
 /* The child's report, which is shorter than PIPE_BUF and thus arrives whole or not at all. */
@@ -186,7 +188,7 @@ static int run_child(const SfAttachPlan *plan, int timeout_msec, SfAttachReport 
 
     write_fd = sf_close(write_fd); /* so that the child's death ends the read */
     r = read_report(read_fd, deadline, report);
-    reap(pidfd, pid, r < 0);
+    report->left = reap(pidfd, pid, r < 0) ? 0 : pid;
     if (r < 0)
         report->step = SF_ATTACH_WAIT;
     return r;
@@ -242,6 +244,7 @@ int sf_attach(const SfAttachSpec *spec, int timeout_msec, SfAttachReport *ret_re
         .error = r < 0 ? r : -ENOTSUP,
         .step = SF_ATTACH_ESCAPED,
         .file = (unsigned)spec->path_count,
+        .left = undo.left,
     };
     return ret_report->error;
 }

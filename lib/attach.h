@@ -52,6 +52,9 @@ typedef struct SfAttachReport {
     unsigned file;  /* index in paths, where the step is about one; else path_count */
     unsigned count; /* files bound or unbound */
     dev_t view_dev, constants_dev; /* st_dev of both mounts; 0: not found yet, or there is none */
+    /* A child that the kernel lets nobody end yet (0: none): the caller's to wait for, with __WALL,
+     * before it tries again. */
+    pid_t left;
 } SfAttachReport;
 
 /*

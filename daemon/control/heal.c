@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "daemon/control/registry_private.h"
@@ -25,6 +26,7 @@ typedef struct Job {
     GPtrArray *paths;            /* constant strings */
     GArray *writable, *constant; /* of each, bool */
     bool told;                   /* that it failed */
+    pid_t left;                  /* the last try's child, which the kernel keeps; 0: none */
     int result;                  /* 0, or the last try's negative errno */
 } Job;
 
@@ -163,6 +165,12 @@ static void heal(Job *job)
     SfAttachReport report;
     char text[512];
 
+    /* One at a time: nobody can tell how many more would be kept. */
+    if (job->left != 0 && waitpid(job->left, NULL, WNOHANG | __WALL) == 0) {
+        job->result = -ETIMEDOUT;
+        return;
+    }
+    job->left = 0;
     if (ns_fd < 0 || root_fd < 0) {
         job->result = ns_fd < 0 ? ns_fd : root_fd;
         (void)g_snprintf(text, sizeof(text), "its init: %s", g_strerror(-job->result));
@@ -180,6 +188,7 @@ static void heal(Job *job)
                          .constant = (const bool *)job->constant->data,
                          .again = true};
     job->result = sf_attach(&spec, ATTACH_MSEC, &report);
+    job->left = report.left;
     if (job->result < 0) {
         sf_attach_describe(&spec, &report, text, sizeof(text));
         tell_failure(job, text);
@@ -217,6 +226,7 @@ static void end_due(SfEntry *entry)
                   entry->id);
     entry->due = SF_DUE_NOTHING;
     entry->due_unwritten = false;
+    entry->attached = true;
     sf_registry_hold(entry);
 }
 
@@ -243,8 +253,12 @@ static gboolean on_later(void *data)
 
     healer->later_source = 0; /* removed by what is returned */
     healer->pause_msec = MIN(2 * healer->pause_msec, PAUSE_MAX_MSEC);
-    for (Job *job; (job = g_queue_pop_head(&healer->later));)
-        push_job(healer, job);
+    for (Job *job; (job = g_queue_pop_head(&healer->later));) {
+        if (entry_of(healer, job))
+            push_job(healer, job);
+        else
+            free_job(job);
+    }
     sf_healer_start(healer->registry);
     return G_SOURCE_REMOVE;
 }

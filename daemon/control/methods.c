@@ -109,15 +109,15 @@ static void method_register(SfCall *call, const json_t *parameters)
 
 static void method_unregister(SfCall *call, const json_t *parameters)
 {
+    SfRegistry *registry = sf_control_registry(sf_call_control(call));
     SfControlError error = {0};
     const char *id = string_parameter(parameters, "id", &error);
 
-    /* A hook that takes a registration back and has given up leaves a note: the container is to
-     * have its view after all. The end of one that has ended is seen in any case. */
-    if (id && sf_call_abandoned(call))
-        (void)sf_fail_errno(&error, -ECANCELED, "the caller has gone");
-    else if (id && !sf_registry_unregister(sf_control_registry(sf_call_control(call)), id,
-                                           "unregistered")) {
+    /* Of a hook that has given up since: by its note, the container is to have its view after all.
+     * The end of one that has ended is seen in any case. */
+    if (id && sf_call_abandoned(call) && sf_registry_has_note(registry, id))
+        (void)sf_fail_errno(&error, -ECANCELED, "the caller has gone, and left a note");
+    else if (id && !sf_registry_unregister(registry, id, "unregistered")) {
         (void)sf_fail(&error, "NoSuchContainer", "no such container: %s", id);
         (void)json_object_set_new(error.details, "container", json_string(id));
     }

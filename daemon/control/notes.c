@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "daemon/control/registry_private.h"
+#include "lib/base/id.h"
 #include "lib/pending.h"
 
 /* Whether a registration that failed may succeed in a while. */
@@ -36,6 +37,8 @@ static bool may_pass(const SfControlError *error)
  * gone. False: it has to wait. */
 static bool adopt_registered(SfEntry *entry)
 {
+    if (entry->attached)
+        return true;
     if (sf_healer_note_due(entry, SF_DUE_ALL) < 0)
         return false;
     sf_healer_add(entry);
@@ -85,6 +88,8 @@ static bool adopt(SfRestore *restore, const SfPending *pending)
         return false;
     if (entry && is_of(pending, entry->container))
         return adopt_registered(entry);
+    if (entry) /* of that name before, and its end has not been seen yet */
+        return false;
     if (sf_registry_register(registry, &registration, &entry, &error) < 0) {
         const char *why = json_string_value(json_object_get(error.details, "message"));
         bool wait = may_pass(&error);
@@ -142,6 +147,14 @@ void sf_notes_adopt(SfRestore *restore)
         restore->notes += !adopt_note(restore, fd, path, files->pdata[i]);
 }
 
+bool sf_registry_has_note(const SfRegistry *registry, const char *id)
+{
+    g_autofree char *path =
+        g_strdup_printf("%s/" SF_PENDING_NAME "/%s.json", registry->runtime_dir, id);
+
+    return sf_id_valid(id) && faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 /* Notes get their names when they are whole. */
 static int watch_folder(const SfRestore *restore)
 {
@@ -154,6 +167,24 @@ static int watch_folder(const SfRestore *restore)
                : 0;
 }
 
+static gboolean on_notes(int fd, GIOCondition condition, void *data);
+
+int sf_notes_watch(SfRestore *restore)
+{
+    int r = 0;
+
+    if (restore->notes_fd < 0)
+        restore->notes_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    if (restore->notes_fd < 0)
+        r = -errno;
+    else if (!restore->notes_source)
+        restore->notes_source = g_unix_fd_add(restore->notes_fd, G_IO_IN, on_notes, restore);
+    if (r == 0)
+        r = watch_folder(restore);
+    restore->unwatched = r < 0;
+    return r;
+}
+
 static gboolean on_notes(int fd, GIOCondition condition, void *data)
 {
     SfRestore *restore = data;
@@ -161,11 +192,10 @@ static gboolean on_notes(int fd, GIOCondition condition, void *data)
     ssize_t n;
 
     /* Which, does not matter: all that are there are looked at. */
-    while ((n = read(fd, buffer, sizeof(buffer))) > 0) {
-        const struct inotify_event *event = (const struct inotify_event *)buffer;
-        if ((event->mask & IN_IGNORED) && watch_folder(restore) < 0) /* it was removed */
-            g_warning("notes are not seen before the next start");
-    }
+    do
+        n = read(fd, buffer, sizeof(buffer));
+    while (n > 0 || (n < 0 && errno == EINTR));
+    restore->unwatched = watch_folder(restore) < 0; /* it may have been removed */
     sf_notes_adopt(restore);
     sf_healer_start(restore->registry);
     sf_waiting_plan(restore);
@@ -174,14 +204,10 @@ static gboolean on_notes(int fd, GIOCondition condition, void *data)
 
 void sf_notes_begin(SfRestore *restore)
 {
-    restore->notes_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-    int r = restore->notes_fd < 0 ? -errno : watch_folder(restore);
+    int r = sf_notes_watch(restore);
 
-    if (r >= 0)
-        restore->notes_source = g_unix_fd_add(restore->notes_fd, G_IO_IN, on_notes, restore);
-    else
-        g_warning("notes of containers that start without an answer are not seen before the next "
-                  "start: %s",
+    if (r < 0)
+        g_warning("notes of containers that start without an answer are not seen at once: %s",
                   g_strerror(-r));
     sf_notes_adopt(restore);
 }

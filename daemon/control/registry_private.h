@@ -49,6 +49,7 @@ typedef struct SfRestore {
     unsigned notes;      /* that wait */
     int notes_fd;        /* inotify's, of their folder; -1 */
     unsigned notes_source;
+    bool unwatched; /* the folder could not be watched yet */
     bool primed;
     bool settling; /* sf_registry_settle() was called */
     unsigned source, pause_msec;
@@ -75,6 +76,8 @@ void sf_restore_clear_view(SfRegistry *registry, const char *id);
  * on. */
 void sf_notes_begin(SfRestore *restore);
 void sf_notes_end(SfRestore *restore);
+/* From now on. Negative errno: not yet. */
+int sf_notes_watch(SfRestore *restore);
 /* Those that are there. */
 void sf_notes_adopt(SfRestore *restore);
 

@@ -208,7 +208,7 @@ static gboolean on_retry(void *data);
 
 void sf_waiting_plan(SfRestore *restore)
 {
-    if (restore->source == 0 && sf_registry_waiting(restore->registry) > 0)
+    if (restore->source == 0 && (sf_registry_waiting(restore->registry) > 0 || restore->unwatched))
         restore->source = g_timeout_add(restore->pause_msec, on_retry, restore);
 }
 
@@ -221,14 +221,17 @@ static gboolean on_retry(void *data)
     restore->source = 0; /* removed by what is returned */
     for (unsigned i = 0; i < ids->len; i++)
         (void)try(restore, ids->pdata[i]); /* counted below */
-    if (restore->notes > 0)
+    bool unwatched = restore->unwatched;
+    if (unwatched)
+        (void)sf_notes_watch(restore); /* else another time */
+    if (restore->notes > 0 || unwatched)
         sf_notes_adopt(restore);
     sf_healer_start(restore->registry);
     drop_rest(restore);
     unsigned after = sf_registry_waiting(restore->registry);
     restore->pause_msec =
         after < before ? PAUSE_MIN_MSEC : MIN(restore->pause_msec * 2, PAUSE_MAX_MSEC);
-    if (after == 0)
+    if (after == 0 && ids->len > 0)
         g_message("no container waits to be taken up any more");
     sf_waiting_plan(restore);
     return G_SOURCE_REMOVE;

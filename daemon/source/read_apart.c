@@ -50,6 +50,11 @@ typedef union Control {
     struct cmsghdr align;
 } Control;
 
+/* Of questions in a row that no reader lived to answer: where one cannot be made at all, it is not
+ * tried for ever. */
+#define FAILURES_MAX 8
+static atomic_uint failures;
+
 static Reader readers[READERS] = {
     [0 ... READERS - 1] = {.lock = PTHREAD_MUTEX_INITIALIZER, .socket = -1},
 };
@@ -197,7 +202,8 @@ static bool waits_in_kernel(const SfHost *host, pid_t pid)
     return sf_pid_stat_read(host, pid, &stat) >= 0 && stat.state == 'D';
 }
 
-static bool wait_for_answer(const SfHost *host, const Reader *reader)
+/* 0; -ETIMEDOUT: it hangs; -EAGAIN: it has no CPU, or no memory. */
+static int wait_for_answer(const SfHost *host, const Reader *reader)
 {
     unsigned waiting = 0;
 
@@ -205,12 +211,12 @@ static bool wait_for_answer(const SfHost *host, const Reader *reader)
         struct pollfd item = {.fd = reader->socket, .events = POLLIN};
         int n = poll(&item, 1, LOOK_MSEC);
         if (n > 0)
-            return true;
+            return 0;
         waiting = waits_in_kernel(host, reader->pid) ? waiting + 1 : 0;
         if (waiting == 2)
-            break;
+            return -ETIMEDOUT;
     }
-    return false;
+    return -EAGAIN;
 }
 
 static int ask(const SfHost *host, Reader *reader, int fd, char *buffer, size_t *ret_len)
@@ -220,8 +226,9 @@ static int ask(const SfHost *host, Reader *reader, int fd, char *buffer, size_t 
     /* One whose maker has ended is gone, and is seen to be by this. */
     if (!send_file(reader->socket, fd))
         return -EPIPE;
-    if (!wait_for_answer(host, reader))
-        return -ETIMEDOUT;
+    int r = wait_for_answer(host, reader);
+    if (r < 0)
+        return r;
     ssize_t n = recv(reader->socket, &answer, sizeof(answer), MSG_DONTWAIT);
     if (n < (ssize_t)offsetof(Answer, text))
         return -EPIPE;
@@ -248,17 +255,24 @@ static Reader *take_reader(void)
 
 int sf_read_apart(const SfHost *host, int fd, char buffer[SF_READ_APART_MAX], size_t *ret_len)
 {
-    Reader *reader = take_reader();
     int r = -EPIPE;
 
+    if (atomic_load(&failures) >= FAILURES_MAX)
+        return -EAGAIN;
+    Reader *reader = take_reader();
     for (unsigned i = 0; i < 2 && r == -EPIPE; i++) {
         if (reader->pid == 0)
             r = start(reader);
         if (reader->pid != 0)
             r = ask(host, reader, fd, buffer, ret_len);
-        if (reader->pid != 0 && (r == -EPIPE || r == -ETIMEDOUT))
+        if (reader->pid != 0 && (r == -EPIPE || r == -ETIMEDOUT || r == -EAGAIN))
             give_up(reader);
     }
     (void)pthread_mutex_unlock(&reader->lock);
-    return r == -EPIPE ? -EAGAIN : r;
+    if (r != -EPIPE) {
+        atomic_store(&failures, 0);
+        return r;
+    }
+    atomic_fetch_add(&failures, 1);
+    return -EAGAIN;
 }

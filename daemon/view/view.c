@@ -19,6 +19,9 @@
 #define SIZE_UNIT 4096u
 #define SIZE_ROOM 1024u
 
+#define UNSEEN_NSEC (UINT64_C(60) * 1000 * 1000 * 1000)
+#define UNSEEN_DOUBLED_MAX 16u
+
 static bool file_is_shown(SfContainer *container, const SfProvider *provider, mode_t *ret_mode)
 {
     unsigned mode;
@@ -138,20 +141,22 @@ int sf_view_reader_cpu(const SfView *view, pid_t tid, unsigned *ret_cpu)
 
 bool sf_view_is_unseen(const SfView *view)
 {
-    return atomic_load(&view->unseen);
+    return sf_view_nsec() < atomic_load(&view->unseen_until);
 }
 
 int sf_view_read_offset(SfView *view, pid_t tid, uint64_t *ret_offset)
 {
-    if (atomic_load(&view->unseen))
+    if (sf_view_is_unseen(view))
         return -EAGAIN;
     int r = sf_thread_read_offset(sf_container_host(view->container), tid, ret_offset);
     if (r != -ETIMEDOUT)
         return r;
-    if (!atomic_exchange(&view->unseen, true))
-        g_warning("a process keeps who looks at its files waiting; where it reads is not looked at "
-                  "any more, container=%s",
-                  sf_container_id(view->container));
+    unsigned count = MIN(atomic_fetch_add(&view->unseen_count, 1), UNSEEN_DOUBLED_MAX);
+    atomic_store(&view->unseen_until, sf_view_nsec() + (UNSEEN_NSEC << count));
+    g_warning(
+        "who looks at its files is kept waiting; where its processes read is not looked at for "
+        "%u min, container=%s",
+        1u << count, sf_container_id(view->container));
     return -EAGAIN;
 }
 

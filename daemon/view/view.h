@@ -121,7 +121,7 @@ int sf_view_open(SfView *view, uint64_t inode, int flags, SfViewRequest request,
 void sf_view_share(SfView *view);
 bool sf_view_shares(const SfView *view);
 /* One of the container's processes has kept us waiting when we looked where it reads: that is not
- * looked at any more. */
+ * looked at for a while. */
 bool sf_view_is_unseen(const SfView *view);
 /* The handle's text is in the pages. */
 bool sf_view_is_shared(const SfViewHandle *handle);

@@ -69,7 +69,8 @@ struct SfView {
     bool ended;          /* see sf_view_end(); protected by lock */
     uint64_t sharing_id; /* of the keep's entry that says that files share pages; 0: they do not */
     bool resumed;        /* another process has served the kernel before */
-    _Atomic bool unseen; /* see sf_view_read_offset() */
+    _Atomic uint64_t unseen_until; /* see sf_view_read_offset(); 0: never was */
+    _Atomic unsigned unseen_count;
     SfConstants *_Atomic constants; /* owned; NULL: none was read yet */
     unsigned event_count;           /* open files that can be written to; protected by lock */
     unsigned node_count;
@@ -82,8 +83,8 @@ typedef struct Place {
     const SfHostNode *below; /* NULL: the node itself */
 } Place;
 
-/* Where a thread of the container's reads, as sf_thread_read_offset(). A container that once kept
- * us waiting is not looked at again: -EAGAIN. */
+/* Where a thread of the container's reads, as sf_thread_read_offset(). A container that kept us
+ * waiting is not looked at for a minute, the next time for two, and so on: -EAGAIN. */
 int sf_view_read_offset(SfView *view, pid_t tid, uint64_t *ret_offset) SF_WARN_UNUSED;
 /* False when the view has no such inode. */
 bool sf_view_place(const SfView *view, uint64_t inode, Place *ret_place);
