@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -140,6 +141,13 @@ static int open_of_init(const Job *job, const char *what, int flags)
     return fd < 0 ? -errno : fd;
 }
 
+static bool has_ended(const SfContainer *container)
+{
+    struct pollfd item = {.fd = sf_container_pidfd(container), .events = POLLIN};
+
+    return poll(&item, 1, 0) != 0;
+}
+
 /* Want of something, or a wait that was too long: another time it may go well. All else is the
  * container's doing, and is tried once by each daemon. */
 static bool may_pass(int r)
@@ -171,6 +179,11 @@ static void heal(Job *job)
         return;
     }
     job->left = 0;
+    /* Only then the number was its own when they were opened. */
+    if (has_ended(job->container)) {
+        job->result = -ESRCH;
+        return;
+    }
     if (ns_fd < 0 || root_fd < 0) {
         job->result = ns_fd < 0 ? ns_fd : root_fd;
         (void)g_snprintf(text, sizeof(text), "its init: %s", g_strerror(-job->result));

@@ -236,13 +236,14 @@ none_due() {
     ! grep -q attach_due "$WORK"/run/containers/*.json
 }
 
-# No file to be had for the attaching: it is tried again.
+# No file to be had for the attaching: it is tried again, but not for a container that has ended.
 case_heal_again() {
-    containers_run loss 3 || return
+    containers_run loss 4 || return
     loss_begin -e trace=pipe2 -e inject=pipe2:error=EMFILE || return
-    eventually 10 has_told 3 'will try again: .*Too many open files' || fail 'nobody said so'
+    eventually 10 has_told 4 'will try again: .*Too many open files' || fail 'nobody said so'
+    container_delete runc loss3
     sleep 2
-    check_eq 'lines of the log, after more tries' "$(told 'will try again')" 3
+    check_eq 'lines of the log, after more tries' "$(told 'cannot attach')" 4
     stop_tracer
     eventually 10 all_healed || fail "healed: $(memtotal loss0), $(memtotal loss1), $(memtotal loss2)"
     eventually 5 none_due || fail 'they are still due'
