@@ -195,28 +195,31 @@ static bool send_file(int socket, int fd)
     return sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT) > 0;
 }
 
-static bool waits_in_kernel(const SfHost *host, pid_t pid)
+/* '\0': not to be seen. */
+static char state_of(const SfHost *host, pid_t pid)
 {
     SfPidStat stat;
 
-    return sf_pid_stat_read(host, pid, &stat) >= 0 && stat.state == 'D';
+    return sf_pid_stat_read(host, pid, &stat) >= 0 ? stat.state : '\0';
 }
 
 /* 0; -ETIMEDOUT: it hangs; -EAGAIN: it has no CPU, or no memory. */
 static int wait_for_answer(const SfHost *host, const Reader *reader)
 {
     unsigned waiting = 0;
+    char state = '\0';
 
     for (unsigned i = 0; i < LOOKS_MAX; i++) {
         struct pollfd item = {.fd = reader->socket, .events = POLLIN};
         int n = poll(&item, 1, LOOK_MSEC);
         if (n > 0)
             return 0;
-        waiting = waits_in_kernel(host, reader->pid) ? waiting + 1 : 0;
+        state = state_of(host, reader->pid);
+        waiting = state == 'D' ? waiting + 1 : 0;
         if (waiting == 2)
             return -ETIMEDOUT;
     }
-    return -EAGAIN;
+    return state == '\0' ? -ETIMEDOUT : -EAGAIN;
 }
 
 static int ask(const SfHost *host, Reader *reader, int fd, char *buffer, size_t *ret_len)

@@ -74,6 +74,14 @@ storm_begin() { # THREADS ROOT...
     STORM=$!
 }
 
+# Those that a case left when it was ended itself.
+storm_kill() {
+    local pid
+    for pid in $(pgrep -P $$ -x storm); do
+        kill -9 "$pid"
+    done
+}
+
 # Ends the readers and judges them.
 storm_end() { # LEAST-READS
     local line reads longest

@@ -44,7 +44,7 @@ if [ "$LIST" = 1 ]; then
     run_case() { echo "$1"; }
     finish() { exit 0; }
 else
-    trap 'supervisor_end; cleanup' EXIT
+    trap 'storm_kill; supervisor_end; cleanup' EXIT
     trap 'exit 130' INT TERM HUP
     prepare
     cp "$SBINDIR/sysfsd" "$WORK/bin/sysfsd"
