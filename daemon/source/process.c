@@ -226,11 +226,11 @@ static int file_offset(const SfHost *host, pid_t tid, int fd, uint64_t *ret_offs
         return -EAGAIN;
     SF_CLEANUP_FD int info_fd =
         openat(sf_host_proc_fd(host), path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    if (info_fd < 0)
-        return -EAGAIN;
+    if (info_fd < 0) /* ENOENT: another thread has closed it */
+        return errno == EACCES || errno == EPERM ? -EAGAIN : -EBUSY;
     r = sf_read_apart(host, info_fd, text, &len);
     if (r < 0)
-        return r == -ETIMEDOUT ? r : -EAGAIN;
+        return r == -ETIMEDOUT || r == -EAGAIN ? r : -EBUSY;
     rest = sf_slice(text, len);
     while (sf_slice_next_line(&rest, &line)) {
         if (sf_slice_starts(line, "pos:"))
@@ -257,7 +257,7 @@ static int waiting_read(const SfHost *host, pid_t tid, int *ret_fd, uint64_t *re
         if (r != -EBUSY)
             return r;
         if (waited >= RUNNING_NSEC)
-            return -EAGAIN;
+            return -EBUSY;
         if (waited >= 2 * pause.tv_nsec && pause.tv_nsec < PAUSE_MOST_NSEC)
             pause.tv_nsec *= 2;
         (void)nanosleep(&pause, NULL); /* shorter when interrupted: asked again all the same */

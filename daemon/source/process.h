@@ -29,8 +29,9 @@ int sf_pid_stat_read(const SfHost *host, pid_t pid, SfPidStat *ret_stat) SF_WARN
 int sf_thread_cpu(const SfHost *host, pid_t tid, unsigned *ret_cpu) SF_WARN_UNUSED;
 /* Where in its file a thread reads that waits in a read system call, any that takes an offset or
  * uses the file's own: 0 is the beginning. -ENODATA: it is in one that does not read (stat, open);
- * -EAGAIN: that cannot be seen. Waits up to 0.15 s for a thread that is about to wait. -ETIMEDOUT:
- * somebody in its process keeps who looks waiting; each time costs a process (read_apart.h). */
+ * -EAGAIN: that cannot be seen; -EBUSY: not now, of a thread that is not about to wait within
+ * 0.15 s, say. -ETIMEDOUT: somebody in its process keeps who looks waiting; each time costs a
+ * process (read_apart.h). */
 int sf_thread_read_offset(const SfHost *host, pid_t tid, uint64_t *ret_offset) SF_WARN_UNUSED;
 /* Pure: /proc/PID/syscall. *ret_fd: -1 where the offset is an argument, else the file whose own
  * offset it is. Errors as above; -EBUSY: it does not wait. */

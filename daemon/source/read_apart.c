@@ -160,7 +160,7 @@ static int start(Reader *reader)
     if (sf_read_apart_lost() + READERS > LOST_MAX)
         return -EAGAIN;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) < 0)
-        return -EAGAIN;
+        return -EBUSY;
     (void)sigfillset(&all); /* cannot fail on a valid pointer */
     (void)pthread_sigmask(SIG_SETMASK, &all, &saved);
     pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
@@ -170,7 +170,7 @@ static int start(Reader *reader)
     (void)sf_close(sockets[1]);
     if (pid < 0) {
         (void)sf_close(sockets[0]);
-        return -EAGAIN;
+        return -EBUSY;
     }
     reader->pid = pid;
     reader->socket = sockets[0];
@@ -203,7 +203,7 @@ static char state_of(const SfHost *host, pid_t pid)
     return sf_pid_stat_read(host, pid, &stat) >= 0 ? stat.state : '\0';
 }
 
-/* 0; -ETIMEDOUT: it hangs; -EAGAIN: it has no CPU, or no memory. */
+/* 0; -ETIMEDOUT: it hangs; -EBUSY: it has no CPU, or no memory. */
 static int wait_for_answer(const SfHost *host, const Reader *reader)
 {
     unsigned waiting = 0;
@@ -219,7 +219,7 @@ static int wait_for_answer(const SfHost *host, const Reader *reader)
         if (waiting == 2)
             return -ETIMEDOUT;
     }
-    return state == '\0' ? -ETIMEDOUT : -EAGAIN;
+    return state == '\0' ? -ETIMEDOUT : -EBUSY;
 }
 
 static int ask(const SfHost *host, Reader *reader, int fd, char *buffer, size_t *ret_len)
@@ -268,7 +268,7 @@ int sf_read_apart(const SfHost *host, int fd, char buffer[SF_READ_APART_MAX], si
             r = start(reader);
         if (reader->pid != 0)
             r = ask(host, reader, fd, buffer, ret_len);
-        if (reader->pid != 0 && (r == -EPIPE || r == -ETIMEDOUT || r == -EAGAIN))
+        if (reader->pid != 0 && (r == -EPIPE || r == -ETIMEDOUT || r == -EBUSY))
             give_up(reader);
     }
     (void)pthread_mutex_unlock(&reader->lock);
@@ -277,5 +277,5 @@ int sf_read_apart(const SfHost *host, int fd, char buffer[SF_READ_APART_MAX], si
         return r;
     }
     atomic_fetch_add(&failures, 1);
-    return -EAGAIN;
+    return -EBUSY;
 }

@@ -17,8 +17,9 @@
 #define SF_READ_APART_MAX 1024u
 
 /* What fd has, from its beginning. The file must be open already; it is not kept.
- * -ETIMEDOUT: the kernel makes the reader wait. -EAGAIN: nobody can be had to read (as many hang as
- * there may be, or no CPU, memory or process). Else what read(2) says. Thread-safe. */
+ * -ETIMEDOUT: the kernel makes the reader wait. -EBUSY: not now (no CPU, memory or process).
+ * -EAGAIN: nobody can be had to read (as many hang as there may be, or none can be made). Else what
+ * read(2) says. Thread-safe. */
 int sf_read_apart(const SfHost *host, int fd, char buffer[SF_READ_APART_MAX],
                   size_t *ret_len) SF_WARN_UNUSED;
 
