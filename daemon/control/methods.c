@@ -115,7 +115,7 @@ static void method_unregister(SfCall *call, const json_t *parameters)
 
     /* Of a hook that has given up since: by its note, the container is to have its view after all.
      * The end of one that has ended is seen in any case. */
-    if (id && sf_call_abandoned(call) && sf_registry_has_note(registry, id))
+    if (id && sf_call_abandoned(call) && sf_registry_was_noted(registry, id))
         (void)sf_fail_errno(&error, -ECANCELED, "the caller has gone, and left a note");
     else if (id && !sf_registry_unregister(registry, id, "unregistered")) {
         (void)sf_fail(&error, "NoSuchContainer", "no such container: %s", id);

@@ -37,6 +37,7 @@ static bool may_pass(const SfControlError *error)
  * gone. False: it has to wait. */
 static bool adopt_registered(SfEntry *entry)
 {
+    entry->noted = true;
     if (entry->attached)
         return true;
     if (sf_healer_note_due(entry, SF_DUE_ALL) < 0)
@@ -147,11 +148,14 @@ void sf_notes_adopt(SfRestore *restore)
         restore->notes += !adopt_note(restore, fd, path, files->pdata[i]);
 }
 
-bool sf_registry_has_note(const SfRegistry *registry, const char *id)
+bool sf_registry_was_noted(const SfRegistry *registry, const char *id)
 {
     g_autofree char *path =
         g_strdup_printf("%s/" SF_PENDING_NAME "/%s.json", registry->runtime_dir, id);
+    const SfEntry *entry = g_hash_table_lookup(registry->entries, id);
 
+    if (entry && entry->noted)
+        return true;
     return sf_id_valid(id) && faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 

@@ -75,6 +75,7 @@ typedef struct SfEntry {
     bool due_unwritten;     /* then no connection is held before the files are attached */
     bool healing;           /* the healer has it */
     bool attached;          /* the healer has attached its files */
+    bool noted;             /* by a hook that has given up, while it was registered */
     SfRegistry *registry;
 } SfEntry;
 
@@ -136,8 +137,9 @@ typedef struct SfRegistration {
  * the registry's. */
 int sf_registry_register(SfRegistry *registry, const SfRegistration *registration,
                          SfEntry **ret_entry, SfControlError *error) SF_WARN_UNUSED;
-/* Whether a hook that got no answer in time has left a note of that container. */
-bool sf_registry_has_note(const SfRegistry *registry, const char *id);
+/* Whether a hook that got no answer in time has left a note of that container, also one that is
+ * done already. */
+bool sf_registry_was_noted(const SfRegistry *registry, const char *id);
 /* Ends the container of exactly that ID; false when there is none. reason is for the log. */
 bool sf_registry_unregister(SfRegistry *registry, const char *id, const char *reason);
 
