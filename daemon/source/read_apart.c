@@ -73,10 +73,10 @@ static int receive_file(int socket)
                              .msg_iovlen = 1,
                              .msg_control = control.bytes,
                              .msg_controllen = sizeof(control.bytes)};
-    ssize_t n;
+    long n;
 
     do
-        n = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+        n = syscall(SYS_recvmsg, socket, &message, MSG_CMSG_CLOEXEC);
     while (n < 0 && errno == EINTR);
     const struct cmsghdr *header = n > 0 ? CMSG_FIRSTHDR(&message) : NULL;
     if (header && header->cmsg_type == SCM_RIGHTS)
@@ -84,29 +84,29 @@ static int receive_file(int socket)
     return fd;
 }
 
-/* Of the process that reads: system calls alone, since other threads of its maker may have held any
- * lock there is when it was made. */
+/* Of the process that reads: system calls alone, and made as such, since other threads of its maker
+ * may have held any lock there is when it was made: libc's, or a sanitizer's around libc. */
 static _Noreturn void be_reader(int socket)
 {
-    (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* its end of the socket tells as well */
-    (void)prctl(PR_SET_NAME, "sysfsd-read");
+    (void)syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0); /* or its end of the socket */
+    (void)syscall(SYS_prctl, PR_SET_NAME, "sysfsd-read", 0, 0, 0);
     /* One that hangs would keep the daemon's lock and connections from the next. */
-    if ((socket > 0 && close_range(0, (unsigned)socket - 1, 0) < 0) ||
-        close_range((unsigned)socket + 1, UINT_MAX, 0) < 0)
-        _exit(1);
-    for (int fd; (fd = receive_file(socket)) >= 0; (void)close(fd)) {
+    bool closed = (socket == 0 || syscall(SYS_close_range, 0, socket - 1, 0) == 0) &&
+                  syscall(SYS_close_range, socket + 1, UINT_MAX, 0) == 0;
+    for (int fd; closed && (fd = receive_file(socket)) >= 0; (void)syscall(SYS_close, fd)) {
         Answer answer;
-        ssize_t n;
+        long n;
 
         do
-            n = pread(fd, answer.text, sizeof(answer.text), 0);
+            n = syscall(SYS_pread64, fd, answer.text, sizeof(answer.text), 0);
         while (n < 0 && errno == EINTR);
         answer.result = (int32_t)(n < 0 ? -errno : n);
         size_t size = offsetof(Answer, text) + (size_t)(n < 0 ? 0 : n);
-        if (send(socket, &answer, size, MSG_NOSIGNAL) < 0)
+        if (syscall(SYS_sendto, socket, &answer, size, MSG_NOSIGNAL, NULL, 0) < 0)
             break;
     }
-    _exit(0);
+    for (;;)
+        (void)syscall(SYS_exit_group, 0);
 }
 
 static bool has_ended(pid_t pid)
