@@ -119,11 +119,17 @@ inject_into_next() { # INJECTION...
     eventually 5 traced_or_gone "$SUPERVISOR"
 }
 
+is_stopped() { # PID
+    grep -q '^State:.T' "/proc/$1/status"
+}
+
 # A supervisor that is traced from its first system call.
 supervisor_start_injected() { # INJECTION...
     bash -c 'kill -STOP $$; exec "$@"' sh \
         "$WORK/bin/sysfsd" --supervise --config "$WORK/sysfsd.conf" --runtime-dir "$WORK/run" >>"$WORK/log/sysfsd" 2>&1 &
     SUPERVISOR=$!
+    # Not before it has stopped: it would stop afterwards, for good.
+    eventually 10 is_stopped "$SUPERVISOR" || return
     inject_into_next "$@"
     kill -CONT "$SUPERVISOR"
     eventually 20 answers || {
