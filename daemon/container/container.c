@@ -157,12 +157,11 @@ static int resolve_cgroups(SfContainer *container, SfCgroups *cgroups, const SfC
     for (unsigned i = 0; i < SF_CONTROLLER_COUNT; i++) {
         const char *path = given_path(spec, i);
         SfCgroup *cgroup = find_resolved(container, cgroups, spec, i);
-        if (cgroup != NULL)
-            r = 0;
-        else
-            r = path != NULL
-                    ? sf_cgroup_at(cgroups, (SfController)i, path, &cgroup)
-                    : sf_cgroup_of(cgroups, (SfController)i, sf_slice(memberships, len), &cgroup);
+        r = 0;
+        if (cgroup == NULL && path != NULL)
+            r = sf_cgroup_at(cgroups, (SfController)i, path, &cgroup);
+        else if (cgroup == NULL)
+            r = sf_cgroup_of(cgroups, (SfController)i, sf_slice(memberships, len), &cgroup);
         if (r < 0 && r != -ENODATA && r != -ENOENT)
             return r;
         if (r == 0)

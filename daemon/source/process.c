@@ -233,11 +233,9 @@ static int file_offset(const SfHost *host, pid_t tid, int fd, uint64_t *ret_offs
         return r == -ETIMEDOUT || r == -EAGAIN ? r : -EBUSY;
     rest = sf_slice(text, len);
     while (sf_slice_next_line(&rest, &line)) {
-        if (sf_slice_starts(line, "pos:"))
-            return sf_slice_u64(sf_slice_trim(sf_slice(line.data + 4, line.len - 4)), ret_offset) ==
-                           0
-                       ? 0
-                       : -EAGAIN;
+        if (sf_slice_starts(line, "pos:") &&
+            sf_slice_u64(sf_slice_trim(sf_slice(line.data + 4, line.len - 4)), ret_offset) == 0)
+            return 0;
     }
     return -EAGAIN;
 }
