@@ -21,33 +21,38 @@ none_left() { # FDS
     [ "$(records)" = 0 ] && [ "$(own_mounts)" = 0 ] && [ "$(daemon_fds)" -le "$1" ]
 }
 
-# Registers and ends one; every second one by poststop, the others by their process's end alone.
-come_and_go() { # ID NUMBER
-    process_start "$1" || return 1
-    local pid=$PROCESS
-    make_state "$1" "$pid" >"$WORK/states/$1"
-    run_hook <"$WORK/states/$1"
-    check_eq "$1: the hook" "$HOOK_STATUS$HOOK_ERROR" 0 || return 1
-    check_eq "$1: MemTotal" "$(process_memtotal "$pid")" 65536 || return 1
-    process_end "$pid" "$1"
+# Registers and ends some; every second one by poststop, the others by their process's end alone.
+come_and_go() { # ID...
+    local i id pid pids
+    processes_start "$@" || return 1
+    pids=("${STARTED[@]}")
+    for ((i = 0; i < $#; i++)); do
+        id=${*:i+1:1} pid=${pids[i]}
+        make_state "$id" "$pid" >"$WORK/states/$id"
+        run_hook <"$WORK/states/$id"
+        check_eq "$id: the hook" "$HOOK_STATUS$HOOK_ERROR" 0 || return 1
+        check_eq "$id: MemTotal" "$(process_memtotal "$pid")" 65536 || return 1
+    done
+    for ((i = 0; i < $#; i++)); do
+        id=${*:i+1:1} pid=${pids[i]}
+        process_end "$pid" "$id"
+        if [ $((i % 2)) = 0 ]; then
+            sed 's/creating/stopped/' "$WORK/states/$id" | run_hook
+            check_eq "$id: poststop" "$HOOK_STATUS$HOOK_ERROR" 0 || return 1
+        fi
+        rm -rf "${WORK:?}/states/$id" "${WORK:?}/bundles/$id"
+    done
     PROCESSES=()
-    if [ $(($2 % 2)) = 0 ]; then
-        sed 's/creating/stopped/' "$WORK/states/$1" | run_hook
-        check_eq "$1: poststop" "$HOOK_STATUS$HOOK_ERROR" 0 || return 1
-    fi
-    rm -rf "${WORK:?}/states/$1" "${WORK:?}/bundles/$1"
 }
 
-case_many_come_and_go() { # COUNT
+case_many_come_and_go() { # COUNT, a multiple of 10
     local i fds rss
-    for ((i = 0; i < 20; i++)); do # what is allocated once
-        come_and_go "warm$i" $i || return
-    done
+    come_and_go warm{0..19} || return # what is allocated once
     eventually 10 test "$(records)" = 0 || fail 'records of the first 20 are left'
     sleep 1
     fds=$(daemon_fds) rss=$(daemon_rss)
-    for ((i = 0; i < $1; i++)); do
-        come_and_go "many$i" $i || return
+    for ((i = 0; i < $1; i += 10)); do
+        come_and_go "many$i"-{0..9} || return
     done
     eventually 10 none_left "$fds" ||
         fail "left: $(records) records, $(own_mounts) mounts, $(daemon_fds) fds (before: $fds)"
@@ -57,14 +62,14 @@ case_many_come_and_go() { # COUNT
 }
 
 register_many() { # PREFIX COUNT
-    local i pids=()
-    # All processes first: their mount namespaces are copies of ours, views included.
+    local i ids=()
     for ((i = 0; i < $2; i++)); do
-        process_start "$1$i" || return 1
-        pids+=("$PROCESS")
+        ids+=("$1$i")
     done
+    # All processes first: their mount namespaces are copies of ours, views included.
+    processes_start "${ids[@]}" || return 1
     for ((i = 0; i < $2; i++)); do
-        make_state "$1$i" "${pids[i]}" | run_hook
+        make_state "$1$i" "${STARTED[i]}" | run_hook
         check_eq "$1$i: the hook" "$HOOK_STATUS$HOOK_ERROR" 0 || return 1
     done
 }

@@ -137,13 +137,14 @@ daemon_stop() {
     DAEMON=''
 }
 
-# Waits until a command succeeds, at most SECONDS.
+# Waits until a command succeeds, at most SECONDS. Most wait for a few milliseconds only.
 eventually() { # SECONDS COMMAND...
-    local end=$((SECONDS + $1))
+    local end=$((SECONDS + $1)) pauses=(0.01 0.02 0.05) tries=0
     shift
     until "$@"; do
         [ "$SECONDS" -lt "$end" ] || return 1
-        sleep 0.1
+        sleep "${pauses[tries]:-0.1}"
+        tries=$((tries + 1))
     done
 }
 
@@ -171,15 +172,20 @@ on_v2() {
     [ -e /sys/fs/cgroup/cgroup.controllers ]
 }
 
+# In place of the unified tree there may be plain directories that an engine made, see run-hook-tests.sh.
+UNIFIED=0
+! grep -q ' /sys/fs/cgroup/unified cgroup2 ' /proc/self/mounts || UNIFIED=1
+
 cgroup_dirs() { # PATH: every hierarchy's directory of that name that is there
+    local dir
     if on_v2; then
         [ ! -d "/sys/fs/cgroup/$1" ] || echo "/sys/fs/cgroup/$1"
-    else
-        find /sys/fs/cgroup/*/"$1" -maxdepth 0 -type d ! -path '*/unified/*' 2>/dev/null
-        # In its place there may be plain directories that an engine made, see run-hook-tests.sh.
-        ! grep -q ' /sys/fs/cgroup/unified cgroup2 ' /proc/self/mounts ||
-            find "/sys/fs/cgroup/unified/$1" -maxdepth 0 -type d 2>/dev/null
+        return
     fi
+    for dir in /sys/fs/cgroup/*/"$1"; do
+        [ -d "$dir" ] || continue
+        [[ $dir != /sys/fs/cgroup/unified/* || $UNIFIED = 1 ]] && echo "$dir"
+    done
 }
 
 cgroup_make() { # PATH: in the hierarchies that limit memory and CPU
@@ -221,11 +227,12 @@ cgroup_remove() { # PATH, with what is below; processes that were killed may sti
 }
 
 cgroup_removed() { # PATH
-    local dir
-    for dir in $(cgroup_dirs "$1"); do
+    local dir dirs
+    dirs=$(cgroup_dirs "$1")
+    for dir in $dirs; do
         find "$dir" -depth -type d -exec rmdir {} + 2>/dev/null
     done
-    [ -z "$(cgroup_dirs "$1")" ]
+    [ -z "$dirs" ] || [ -z "$(cgroup_dirs "$1")" ]
 }
 
 # ---- containers ----

@@ -9,21 +9,38 @@ PROCESSES=()
 
 # Starts one; its pid is in $PROCESS.
 process_start() { # ID
-    local dir dirs
-    cgroup_make "$TAG/$1"
-    set_memory "$TAG/$1" $((64 << 20))
-    dirs=$(cgroup_dirs "$TAG/$1")
-    (
-        for dir in $dirs; do
-            echo "$BASHPID" >"$dir/cgroup.procs"
-        done
-        exec unshare -m --propagation private sleep 10000
-    ) </dev/null >/dev/null 2>&1 &
-    PROCESS=$!
-    disown "$PROCESS"
-    PROCESSES+=("$PROCESS $1")
+    processes_start "$1" && PROCESS=${STARTED[0]}
+}
+
+# Starts several, which wait together for what the kernel waits for when a process changes its cgroup. Their pids are in STARTED.
+STARTED=()
+processes_start() { # ID...
+    local id dir dirs pid
+    STARTED=()
+    for id in "$@"; do
+        cgroup_make "$TAG/$id"
+        set_memory "$TAG/$id" $((64 << 20))
+        dirs=$(cgroup_dirs "$TAG/$id")
+        (
+            for dir in $dirs; do
+                echo "$BASHPID" >"$dir/cgroup.procs"
+            done
+            exec unshare -m --propagation private sleep 10000
+        ) </dev/null >/dev/null 2>&1 &
+        pid=$!
+        disown "$pid"
+        STARTED+=("$pid")
+        PROCESSES+=("$pid $id")
+    done
     # The namespace is cut when the command is running.
-    eventually 10 grep -q '^sleep' "/proc/$PROCESS/comm"
+    for pid in "${STARTED[@]}"; do
+        eventually 10 runs_command "$pid" sleep || return
+    done
+}
+
+runs_command() { # PID NAME
+    local name
+    { read -r name <"/proc/$1/comm"; } 2>/dev/null && [ "$name" = "$2" ]
 }
 
 process_end() { # PID ID
@@ -33,17 +50,25 @@ process_end() { # PID ID
 }
 
 cgroup_empty() { # PATH
-    local dir
+    local dir pid
     for dir in $(cgroup_dirs "$1"); do
-        [ -z "$(cat "$dir/cgroup.procs")" ] || return 1
+        ! { read -r pid <"$dir/cgroup.procs"; } 2>/dev/null || return 1
     done
 }
 
 processes_end() {
-    local entry
+    local entry dirs=()
     for entry in "${PROCESSES[@]}"; do
-        # shellcheck disable=SC2086 # pid and id
-        process_end $entry
+        kill -9 "${entry%% *}" 2>/dev/null
+    done
+    for entry in "${PROCESSES[@]}"; do
+        eventually 10 cgroup_empty "$TAG/${entry#* }"
+        dirs+=(/sys/fs/cgroup/"$TAG/${entry#* }" /sys/fs/cgroup/*/"$TAG/${entry#* }")
+    done
+    # Most have nothing below, and are not all of them there.
+    [ ${#dirs[@]} = 0 ] || rmdir "${dirs[@]}" 2>/dev/null
+    for entry in "${PROCESSES[@]}"; do
+        cgroup_remove "$TAG/${entry#* }"
     done
     PROCESSES=()
 }

@@ -310,32 +310,6 @@ case_cgroup_gone_meanwhile() {
     PROCESSES+=("$PROCESS elsewhere")
 }
 
-# Processes in cgroups and mount namespaces of their own, all at once; their pids are in MANY.
-MANY=()
-many_start() { # COUNT
-    local i dirs=() base=/sys/fs/cgroup/memory
-    ! on_v2 || base=/sys/fs/cgroup
-    cgroup_make "$TAG"
-    MANY=()
-    for ((i = 0; i < $1; i++)); do
-        dirs+=("$base/$TAG/many$i")
-    done
-    mkdir "${dirs[@]}" || return
-    for ((i = 0; i < $1; i++)); do
-        (
-            echo "$BASHPID" >"${dirs[i]}/cgroup.procs"
-            exec unshare -m --propagation private sleep 10000
-        ) </dev/null >/dev/null 2>&1 &
-        MANY+=("$!")
-        disown "$!"
-        PROCESSES+=("$! many$i")
-    done
-    # The namespaces are cut when the last commands run.
-    for ((i = 0; i < $1; i++)); do
-        eventually 20 grep -q '^sleep' "/proc/${MANY[i]}/comm" || return
-    done
-}
-
 # Containers that start while no daemon runs get their views from the next one.
 case_started_without() {
     supervisor_end
@@ -450,14 +424,25 @@ all_answer() { # COUNT
     done
 }
 
+# The hooks of every second one of $STARTED.
+many_hooks() { # FIRST
+    local i
+    for ((i = $1; i < ${#STARTED[@]}; i += 2)); do
+        make_state "many$i" "${STARTED[i]}" | "$WORK/bin/sysfs-hook" --runtime-dir "$WORK/run" --required || return
+    done
+}
+
 # How long many views are without answers.
 case_many() { # COUNT
-    local i plain begin end fds
-    many_start "$1" || return
+    local i plain begin end fds ids=() second
     for ((i = 0; i < $1; i++)); do
-        make_state "many$i" "${MANY[i]}" | run_hook
-        check_eq "many$i: the hook" "$HOOK_STATUS$HOOK_ERROR" 0 || return
+        ids+=("many$i")
     done
+    processes_start "${ids[@]}" || return
+    many_hooks 1 2>"$WORK/log/hooks" &
+    second=$!
+    many_hooks 0 || fail 'a hook'
+    wait $second || fail "$(cat "$WORK/log/hooks")"
     fds=$(fds_of "$SUPERVISOR")
     note "$1 views: the supervisor holds $fds files and $(rss_of "$SUPERVISOR") kB, the daemon has $(rss_of "$(daemon_pid)") kB"
     check_range 'files the supervisor holds' "$fds" $((2 * $1)) $((2 * $1 + 20)) # two connections each

@@ -8,12 +8,14 @@
 # Processes with their views, without an engine; their pids are in PIDS.
 PIDS=()
 views_start() { # PREFIX COUNT
-    local i
-    PIDS=()
+    local i ids=()
     for ((i = 0; i < $2; i++)); do
-        process_start "$1$i" || fail 'process' || return
-        PIDS+=("$PROCESS")
-        make_state "$1$i" "$PROCESS" | run_hook
+        ids+=("$1$i")
+    done
+    processes_start "${ids[@]}" || fail 'processes' || return
+    PIDS=("${STARTED[@]}")
+    for ((i = 0; i < $2; i++)); do
+        make_state "$1$i" "${PIDS[i]}" | run_hook
         check_eq "$1$i: the hook" "$HOOK_STATUS$HOOK_ERROR" 0 || return
     done
 }
@@ -65,8 +67,8 @@ case_few_files() { # CONTAINERS
     log_mark
     # It would raise its limit, which nobody may lower and raise again without CAP_SYS_RESOURCE.
     inject_into_next -e trace=prlimit64 -e inject=prlimit64:error=EPERM
-    # With too few it does not even start, which is tried again as well.
-    for ((count = base + $1; count < base + $1 * 20; count += 2)); do
+    # With too few it does not even start, which is tried again as well. A container takes about ten.
+    for ((count = base + $1; count < base + $1 * 20; count += 6)); do
         prlimit -p "$SUPERVISOR" --nofile="$count:"
         pid=$(daemon_pid)
         [ -z "$pid" ] || kill -9 "$pid"

@@ -256,7 +256,7 @@ resume_checks() {
     # And as fast as they come.
     for n in {1..45}; do
         systemctl kill -s KILL sysfsd
-        sleep 0.5
+        sleep 0.3
     done
     for n in {1..3}; do
         check "resume: restart $n" replaced systemctl restart sysfsd
