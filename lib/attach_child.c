@@ -20,6 +20,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -195,10 +196,25 @@ static int open_file(int dir_fd, const char *name, const SfAttachReport *view)
     return -EBUSY;
 }
 
-static int bind_one(int root_fd, SfAttachTarget *target, bool again, SfAttachReport *report)
+/* The directory of the target before, which mostly is the next one's too. */
+typedef struct HeldDirectory {
+    const char *path;
+    int fd; /* or the error for which it could not be opened */
+} HeldDirectory;
+
+static int hold_directory(HeldDirectory *held, int root_fd, const SfAttachTarget *target)
+{
+    if (strcmp(held->path, target->directory) != 0) {
+        (void)sf_close(held->fd);
+        held->fd = open_directory(root_fd, target);
+        held->path = target->directory;
+    }
+    return held->fd;
+}
+
+static int bind_one(int dir_fd, SfAttachTarget *target, bool again, SfAttachReport *report)
 {
     report->step = SF_ATTACH_OPEN_TARGET;
-    SF_CLEANUP_FD int dir_fd = open_directory(root_fd, target);
     if (dir_fd == -ENOENT)
         return 0;
     if (dir_fd < 0)
@@ -266,10 +282,13 @@ static int take_all(const SfAttachPlan *plan, SfAttachReport *report)
 static int bind_all(const SfAttachPlan *plan, int root_fd, SfAttachReport *report)
 {
     int r = 0;
+    HeldDirectory held = {.path = "", .fd = -1};
     for (unsigned i = 0; i < plan->target_count && r == 0; i++) {
+        SfAttachTarget *target = &plan->targets[i];
         report->file = i;
-        r = bind_one(root_fd, &plan->targets[i], plan->spec->again, report);
+        r = bind_one(hold_directory(&held, root_fd, target), target, plan->spec->again, report);
     }
+    (void)sf_close(held.fd);
     if (r == 0) {
         report->file = plan->target_count;
         return 0;
