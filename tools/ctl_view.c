@@ -12,6 +12,7 @@
 #include <spawn.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -82,6 +83,25 @@ static int read_file(const View *view, const char *path, char **ret_text, size_t
     return sf_read_stream(fd, SF_TEXT_MAX, ret_text, ret_len);
 }
 
+/* Whether the path is a regular file of the view: -ENOENT, -EISDIR. */
+static int check_file(const View *view, const char *path)
+{
+    char full[2 * PATH_MAX];
+    struct stat st;
+    (void)snprintf(full, sizeof(full), "%s%s", view->path, path);
+    if (!has_file(view, path))
+        return -ENOENT;
+    if (lstat(full, &st) < 0)
+        return -errno;
+    return S_ISDIR(st.st_mode) ? -EISDIR : 0;
+}
+
+static SfCtlExit fail_file(const View *view, const char *path, int error)
+{
+    return sf_ctl_fail(SF_CTL_FAILED, "%s: %s: %s", view->id, path,
+                       error == -ENOENT ? "the view has no such file" : strerrordesc_np(-error));
+}
+
 static SfCtlExit print_text(const SfCtl *ctl, const View *view, const char *path, const char *text,
                             size_t len)
 {
@@ -105,13 +125,10 @@ SfCtlExit sf_ctl_cat(const SfCtl *ctl, int argc, char **args)
         return code;
     SF_CLEANUP_FREE char *text = NULL;
     size_t len = 0;
-    int r = has_file(&view, args[1]) ? read_file(&view, args[1], &text, &len) : -ENOENT;
-    if (r == -ENOENT)
-        code = sf_ctl_fail(SF_CTL_FAILED, "%s: %s: the view has no such file", view.id, args[1]);
-    else if (r < 0)
-        code = sf_ctl_fail(SF_CTL_FAILED, "%s: %s: %s", view.id, args[1], strerrordesc_np(-r));
-    else
-        code = print_text(ctl, &view, args[1], text, len);
+    int r = check_file(&view, args[1]);
+    if (r == 0)
+        r = read_file(&view, args[1], &text, &len);
+    code = r < 0 ? fail_file(&view, args[1], r) : print_text(ctl, &view, args[1], text, len);
     json_decref(view.container);
     return code;
 }
@@ -124,6 +141,8 @@ static int spawn_diff(const SfCtl *ctl, const View *view, const char *path, int 
     (void)snprintf(host_label, sizeof(host_label), "--label=host:%s", path);
     (void)snprintf(view_label, sizeof(view_label), "--label=%s:%s", view->id, path);
     (void)snprintf(full, sizeof(full), "%s%s", view->path, path);
+    /* Files of a cgroup that limit it are not there in the root, which is the host's. */
+    const char *host = access(path, F_OK) < 0 && errno == ENOENT ? "/dev/null" : path;
     char name[] = "diff", unified[] = "-u", colour[] = "--color=always", end[] = "--";
     char *arguments[9];
     size_t n = 0;
@@ -134,7 +153,7 @@ static int spawn_diff(const SfCtl *ctl, const View *view, const char *path, int 
     arguments[n++] = host_label;
     arguments[n++] = view_label;
     arguments[n++] = end;
-    arguments[n++] = (char *)path;
+    arguments[n++] = (char *)host;
     arguments[n++] = full;
     arguments[n] = NULL;
 
@@ -275,10 +294,8 @@ SfCtlExit sf_ctl_diff(const SfCtl *ctl, int argc, char **args)
     SfCtlExit code = find_view(ctl, args[0], &view);
     if (code != SF_CTL_OK)
         return code;
-    if (path && !has_file(&view, path))
-        code = sf_ctl_fail(SF_CTL_FAILED, "%s: %s: the view has no such file", view.id, path);
-    else
-        code = diff_files(ctl, &view, path);
+    int r = path ? check_file(&view, path) : 0;
+    code = r < 0 ? fail_file(&view, path, r) : diff_files(ctl, &view, path);
     json_decref(view.container);
     return code;
 }

@@ -275,6 +275,9 @@ check "diff: uptime and stat differ" eval 'has "^+++ web-1:/proc/uptime" && has 
 ctl --json diff web-1
 check "diff --json" json '.id == "web-1" and (.files | length > 5) and (.files[] | select(.path == "/proc/uptime") | .differs and (.diff | startswith("---")))'
 check "diff: a file that is in no view" exits 1 diff web-1 /proc/version
+check "diff: a file that is not there" exits 1 diff web-1 /sys/devices/system/cpu/nosuch
+check "diff: a directory" exits 1 diff web-1 /sys/devices/system/cpu
+check "diff: ... says so" says 'Is a directory'
 on_terminal diff web-1 /proc/uptime
 check "diff: colour on a terminal" has $'\033'
 NO_COLOR=1 on_terminal diff web-1 /proc/uptime

@@ -314,6 +314,9 @@ case_cgroup_files() { # ENGINE
     check_range 'files of cgroups attached' "$(tail -n 1 <<<"$text")" 5 7
     set_memory "$TAG/pod-$1" $((64 << 20))
     check_eq 'the memory limit after the parent was lowered' "$(inside "$id" "$memory")" $((64 << 20))
+    # The host's root cgroup has no pids.max.
+    text=$("$BINDIR/sysfs-ctl" --runtime-dir "$WORK/run" diff "$id" 2>&1) || fail "diff: $(tail -n 2 <<<"$text")"
+    check_match 'diff of a file that the host does not have' "$text" "[+][+][+] $id:$pids"
     "$BINDIR/sysfs-ctl" --runtime-dir "$WORK/run" detach "$id" >"$WORK/log/detach" 2>&1 || fail "detach: $(cat "$WORK/log/detach")"
     check_eq 'the own limit, without a view' "$(inside "$id" "$memory")" $((256 << 20))
     container_delete "$1" "$id"
