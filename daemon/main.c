@@ -307,6 +307,7 @@ static int make_registry(Daemon *daemon)
     int r = sf_registry_new(&options, &daemon->registry, &other);
     if (r == -EWOULDBLOCK) {
         g_critical("another sysfsd (pid %d) serves %s", (int)other, daemon->runtime_dir);
+        (void)sd_notify(0, SF_NOTIFY_REFUSED);
         return EXIT_FAILURE;
     }
     if (r == -EPERM) {
@@ -326,8 +327,8 @@ static int open_keep(Daemon *daemon)
     int fd = sf_fd_store_take(KEEP_NAME);
     int r = fd < 0 ? -ENOENT : sf_keep_open(fd, &daemon->keep);
 
-    if (r == 0)
-        return 0;
+    if (r == 0 || (fd >= 0 && r != -EBADMSG))
+        return r; /* of want: the next one may have what it needs */
     if (fd >= 0) {
         g_warning("what a former daemon kept is of no use: %s; open files are lost",
                   g_strerror(-r));

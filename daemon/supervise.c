@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Starts the daemon, holds the fds it hands over, starts it again when it dies, and hands them to
- * the next one. SIGTERM ends both for good; SIGHUP executes the file on disk anew, this process
- * included. It must not fail for want of memory or fds: what it needs is there from the start, and
- * what cannot be had is tried again.
+ * the next one. SIGTERM and SIGINT are passed on and end both; SIGHUP executes the file on disk
+ * anew, this process included. It must not fail for want of memory or fds: what it needs is there
+ * from the start, and what cannot be had is tried again.
  */
 
 #include "daemon/supervise.h"
@@ -44,6 +44,9 @@
 #define STOP_MSEC 10000
 /* Time for a program to say that it would start. */
 #define TRIAL_MSEC 5000
+/* Closing a file can take the kernel some 10 ms, in which a container has made and closed the next
+ * one: signals and the watchdog are looked at in between. */
+#define MESSAGES_AT_ONCE 16u
 #define DISPLACED_MAX 32
 /* There are not so many options. */
 #define ARGUMENTS_MAX 64
@@ -71,7 +74,9 @@ static struct {
     pid_t child;      /* 0: none */
     int64_t started_msec, heard_msec, next_start_msec, kill_msec;
     int pause_msec;
-    bool ready; /* the child has said so */
+    bool ready;   /* the child has said so */
+    bool refused; /* it has said that another daemon serves */
+    bool served;  /* a child was ready, or has left something */
     unsigned short_lives;
     bool own_program; /* the child is of the program that this process runs, not of path */
     bool stopping, renewing, told_ready;
@@ -175,25 +180,43 @@ static void step_back(void)
         (void)fcntl(s.stored[i].fd, F_SETFD, FD_CLOEXEC);
 }
 
-static void set_number(const char *name, long long value)
+static int set_text(const char *name, const char *value)
+{
+    return setenv(name, value, 1) < 0 ? -errno : 0;
+}
+
+static int set_number(const char *name, long long value)
 {
     char text[32];
 
     (void)snprintf(text, sizeof(text), "%lld", value);
-    (void)setenv(name, text, 1);
+    return set_text(name, text);
 }
 
 /* sd_listen_fds(3) */
-static void tell_store(void)
+static int tell_store(void)
 {
     size_t used = 0;
+    int r;
 
     for (unsigned i = 0; i < s.count; i++)
         used += (size_t)snprintf(s.names + used, sizeof(s.names) - used, "%s%s", i ? ":" : "",
                                  s.stored[i].name);
-    set_number("LISTEN_PID", getpid());
-    set_number("LISTEN_FDS", s.count);
-    (void)setenv("LISTEN_FDNAMES", s.count ? s.names : "", 1);
+    if ((r = set_number("LISTEN_PID", getpid())) < 0 || (r = set_number("LISTEN_FDS", s.count)) < 0)
+        return r;
+    return set_text("LISTEN_FDNAMES", s.count ? s.names : "");
+}
+
+/* What systemd tells a daemon. */
+static int tell_daemon(void)
+{
+    int r;
+
+    if ((r = tell_store()) < 0 || (r = set_text("NOTIFY_SOCKET", s.address)) < 0 ||
+        (r = set_number("FDSTORE", STORE_MAX)) < 0 ||
+        (r = set_number("WATCHDOG_USEC", WATCHDOG_SEC * 1000000LL)) < 0)
+        return r;
+    return set_number("WATCHDOG_PID", getpid());
 }
 
 /* What this process was handed over when it executed itself. */
@@ -204,6 +227,7 @@ static void take_store(void)
 
     for (int i = 0; i < n; i++)
         store(names[i], strlen(names[i]), SD_LISTEN_FDS_START + i);
+    s.served = n > 0;
     for (char **name = names; name && *name; name++)
         free(*name);
     free(names);
@@ -214,7 +238,7 @@ static void take_store(void)
 static void hear_line(const char *line, size_t len, int *fd, const char *fd_name, size_t name_len)
 {
     static const char store_line[] = "FDSTORE=1", remove_line[] = "FDSTOREREMOVE=1",
-                      alive_line[] = "WATCHDOG=1";
+                      alive_line[] = "WATCHDOG=1", refused_line[] = SF_NOTIFY_REFUSED;
 
     if (len == sizeof(store_line) - 1 && memcmp(line, store_line, len) == 0 && *fd >= 0)
         store(fd_name, name_len, sf_steal_fd(fd));
@@ -223,7 +247,9 @@ static void hear_line(const char *line, size_t len, int *fd, const char *fd_name
     else if (len == sizeof(alive_line) - 1 && memcmp(line, alive_line, len) == 0)
         s.heard_msec = now_msec();
     else if (len == 7 && memcmp(line, "READY=1", 7) == 0)
-        s.ready = true;
+        s.ready = s.served = true;
+    else if (len == sizeof(refused_line) - 1 && memcmp(line, refused_line, len) == 0)
+        s.refused = true;
 }
 
 /* What a daemon leaves is ours where we are a container's first process. */
@@ -289,7 +315,8 @@ static int received_fd(struct msghdr *message, bool *ret_from_child)
     return kept;
 }
 
-static void hear(void)
+/* At most so many messages. */
+static void hear(unsigned most)
 {
     static char text[MESSAGE_MAX + 1];
     static union {
@@ -297,7 +324,7 @@ static void hear(void)
         char bytes[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(sizeof(int) * 253)];
     } control;
 
-    for (;;) {
+    for (unsigned i = 0; i < most; i++) {
         struct iovec iov = {text, MESSAGE_MAX};
         struct msghdr message = {.msg_iov = &iov,
                                  .msg_iovlen = 1,
@@ -336,13 +363,15 @@ static int open_socket(void)
 
 /* ---- the daemon ---- */
 
-G_GNUC_NORETURN static void be_daemon(char **argv)
+G_GNUC_NORETURN static void be_daemon(char **argv, pid_t supervisor)
 {
     sigset_t none;
 
     (void)sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* who would hold its views? */
+    if (getppid() != supervisor)
+        _exit(EXIT_FAILURE); /* it died before that */
     unsigned kept = 1;
     for (unsigned i = 1; argv[i]; i++) {
         if (strcmp(argv[i], "--supervise") != 0)
@@ -350,11 +379,8 @@ G_GNUC_NORETURN static void be_daemon(char **argv)
     }
     argv[kept] = NULL;
     int r = line_up(false);
-    tell_store();
-    (void)setenv("NOTIFY_SOCKET", s.address, 1);
-    set_number("FDSTORE", STORE_MAX); /* as systemd tells it */
-    set_number("WATCHDOG_USEC", WATCHDOG_SEC * 1000000LL);
-    set_number("WATCHDOG_PID", getpid());
+    if (r == 0)
+        r = tell_daemon();
     if (r < 0) {
         g_critical("supervise: cannot hand the files over: %s", g_strerror(-r));
         _exit(EXIT_FAILURE);
@@ -371,12 +397,13 @@ G_GNUC_NORETURN static void be_daemon(char **argv)
 
 static void start_daemon(char **argv)
 {
-    pid_t pid = fork();
+    pid_t self = getpid(), pid = fork();
 
     if (pid == 0)
-        be_daemon(argv);
+        be_daemon(argv, self);
     s.started_msec = s.heard_msec = now_msec();
     s.ready = false;
+    s.refused = false;
     s.kill_msec = 0; /* meant for one before */
     if (pid > 0) {
         s.child = pid;
@@ -435,8 +462,9 @@ static void execute_anew(char **argv)
 {
     int r = line_up(true);
 
+    if (r == 0)
+        r = tell_store();
     if (r == 0) {
-        tell_store();
         (void)execv(s.path, argv);
         r = -errno;
     }
@@ -512,7 +540,7 @@ static void on_signals(char **argv)
     while (read(s.signal_fd, &info, sizeof(info)) == sizeof(info)) {
         if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) {
             s.stopping = true;
-            ask_to_end(SIGINT); /* for good */
+            ask_to_end((int)info.ssi_signo);
         } else if (info.ssi_signo == SIGHUP && !s.stopping) {
             renew(argv);
         }
@@ -522,11 +550,15 @@ static void on_signals(char **argv)
 /* True with the exit status when there is nothing more to do. */
 static bool on_end(int status, int *ret_status)
 {
-    hear(); /* what it said last */
+    hear(UINT_MAX); /* what it said last; it says no more */
     s.child = 0;
     s.kill_msec = 0;
     if (s.stopping) {
         *ret_status = WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILURE;
+        return true;
+    }
+    if (s.refused && !s.served) {
+        *ret_status = EXIT_FAILURE; /* another one serves, and nobody waits for us */
         return true;
     }
     if (!s.renewing && WIFEXITED(status) && WEXITSTATUS(status) == 2) {
@@ -583,7 +615,7 @@ static int supervise(char **argv)
         if (!s.child && now_msec() >= s.next_start_msec)
             start_daemon(argv);
         (void)poll(fds, G_N_ELEMENTS(fds), time_left());
-        hear();
+        hear(MESSAGES_AT_ONCE);
         on_signals(argv);
         on_time();
         if (s.child && waitpid(s.child, &status, WNOHANG) == s.child &&

@@ -635,6 +635,17 @@ bool sf_codec_shares(const SfCodec *codec)
     return codec->shares;
 }
 
+void sf_codec_refuse(int fd, const char *request, int error)
+{
+    const struct fuse_in_header *header = (const struct fuse_in_header *)request;
+    struct fuse_out_header reply = {
+        .len = sizeof(reply), .error = -error, .unique = header->unique & ~UNIQUE_RESEND};
+    ssize_t n;
+    do
+        n = write(fd, &reply, sizeof(reply));
+    while (n < 0 && errno == EINTR); /* ENOENT: nobody waits any more */
+}
+
 void sf_codec_tell_event(int fd, uint64_t waiter)
 {
     struct {

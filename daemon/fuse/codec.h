@@ -71,6 +71,9 @@ void sf_codec_end_files(const SfCodec *codec, SfView *view);
 /* New connections drop the pages of a file whose time or size changes. */
 bool sf_codec_shares(const SfCodec *codec);
 
+/* Answers a request, which is not served, with that errno. request: its header at least. */
+void sf_codec_refuse(int fd, const char *request, int error);
+
 /* Tells the kernel that a file which somebody polls has an event. */
 void sf_codec_tell_event(int fd, uint64_t waiter);
 

@@ -51,6 +51,9 @@ G_STATIC_ASSERT(WORKERS_MAX < SF_KEEP_JOURNALS); /* the rest are for requests th
  * Nearly all are closed before, by the same worker. */
 #define SHOWN_MAX 64
 
+/* Daemons that may end while they serve a request that a former one has left. */
+#define LEFT_TRIES 3u
+
 typedef struct Shown {
     uint64_t key, inode;
     uint64_t due_nsec; /* coarse monotonic */
@@ -603,6 +606,20 @@ static void watch_again(SfViewHandle *handle, void *data)
         sf_codec_tell_event(resumed->connection->fd, waiter); /* it asks again */
 }
 
+/* One that ended each process that served it, or held it up until it was ended, is answered with an
+ * error: the others live. */
+static void serve_left(SfServer *server, const SfCodecPeer *peer, char *request, size_t len,
+                       unsigned tries)
+{
+    if (tries <= LEFT_TRIES) {
+        (void)sf_codec_serve(server->codec, peer, request, len, true);
+        return;
+    }
+    g_warning("a request is answered with an error: %u daemons have ended while they served it",
+              tries - 1);
+    sf_codec_refuse(peer->fd, request, EIO);
+}
+
 /* What a process that died was asked on this connection. In the order of its threads, which is
  * none: requests of one reader wait for each other. */
 static void serve_journal(SfServer *server, const SfConnection *connection)
@@ -618,7 +635,7 @@ static void serve_journal(SfServer *server, const SfConnection *connection)
         if (len >= sizeof(struct fuse_in_header) && len <= SF_FUSE_BUFFER_BYTES) {
             request = request ? request : g_malloc(SF_FUSE_BUFFER_BYTES);
             memcpy(request, journal, len);
-            (void)sf_codec_serve(server->codec, &peer, request, len, true);
+            serve_left(server, &peer, request, len, sf_keep_journal_try(server->keep, i));
         }
         sf_keep_journal_clear(server->keep, i);
     }

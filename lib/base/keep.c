@@ -627,6 +627,12 @@ _Atomic uint64_t *sf_keep_journal_owner(SfKeep *keep, unsigned thread)
     return (_Atomic uint64_t *)(journal(keep, thread) + SF_KEEP_JOURNAL_BYTES - sizeof(uint64_t));
 }
 
+static _Atomic uint32_t *journal_tries(SfKeep *keep, unsigned thread)
+{
+    return (_Atomic uint32_t *)(journal(keep, thread) + SF_KEEP_JOURNAL_BYTES -
+                                2 * sizeof(uint64_t));
+}
+
 char *sf_keep_journal_buffer(SfKeep *keep, unsigned thread)
 {
     return journal(keep, thread);
@@ -642,8 +648,14 @@ uint64_t sf_keep_journal_number(uint64_t owner)
     return owner & ((UINT64_C(1) << JOURNAL_KIND_SHIFT) - 1);
 }
 
+unsigned sf_keep_journal_try(SfKeep *keep, unsigned thread)
+{
+    return atomic_fetch_add(journal_tries(keep, thread), 1) + 1;
+}
+
 void sf_keep_journal_clear(SfKeep *keep, unsigned thread)
 {
+    atomic_store(journal_tries(keep, thread), 0);
     atomic_store((_Atomic uint32_t *)sf_keep_journal_buffer(keep, thread), 0);
     atomic_store(sf_keep_journal_owner(keep, thread), 0);
 }

@@ -78,5 +78,7 @@ _Atomic uint64_t *sf_keep_journal_owner(SfKeep *keep, unsigned thread);
 char *sf_keep_journal_buffer(SfKeep *keep, unsigned thread);
 uint64_t sf_keep_journal_owner_of(uint64_t number, unsigned kind);
 uint64_t sf_keep_journal_number(uint64_t owner);
+/* How many processes have begun to serve what a former one left there, this one included. */
+unsigned sf_keep_journal_try(SfKeep *keep, unsigned thread);
 /* Forgets the request: its length, which it begins with, and then the owner. */
 void sf_keep_journal_clear(SfKeep *keep, unsigned thread);

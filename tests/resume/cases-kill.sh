@@ -178,6 +178,30 @@ case_total_loss() {
     check_eq 'MemTotal after detach' "$(memtotal loss0)" "$(awk '/^MemTotal:/ { print $2 }' /proc/meminfo)"
 }
 
+# SIGTERM, as whoever started the supervisor ends it: the next one makes the views anew. SIGINT: nothing is left.
+case_supervisor_ended() {
+    containers_run loss 3 || return
+    supervisor_end TERM
+    cat "${ROOTS[0]}/proc/meminfo" >/dev/null 2>&1 && fail 'a view without a daemon can be read'
+    supervisor_start || fail 'no new daemon' || return
+    check_eq 'views healed' "$(status_of healed)" 3
+    eventually 10 all_healed || fail "healed: $(memtotal loss0), $(memtotal loss1), $(memtotal loss2)"
+    supervisor_end INT
+    check_eq 'records, mounts after SIGINT' "$(records) $(own_mounts)" '0 0'
+    supervisor_start || fail 'no new daemon' || return
+    check_eq 'containers after SIGINT' "$(status_of containers)" 0
+}
+
+# A second one on the same runtime directory.
+case_second_supervisor() {
+    local status
+    timeout 10 "$WORK/bin/sysfsd" --supervise --config "$WORK/sysfsd.conf" --runtime-dir "$WORK/run" 2>"$WORK/log/second"
+    status=$?
+    check_eq 'its exit status' "$status" 1
+    check_match 'its error' "$(cat "$WORK/log/second")" "another sysfsd .pid $(daemon_pid).* serves $WORK/run"
+    answers || fail 'the first one does not answer'
+}
+
 all_healed() {
     [ "$(memtotal loss0 2>/dev/null)$(memtotal loss1 2>/dev/null)$(memtotal loss2 2>/dev/null)" = 262144262144262144 ]
 }
@@ -466,6 +490,8 @@ kill_cases() {
     run_case bad-upgrade case_bad_upgrade
     run_case monotonic case_monotonic
     run_case total-loss case_total_loss
+    run_case supervisor-ended case_supervisor_ended
+    run_case second-supervisor case_second_supervisor
     run_case heal-interrupted case_heal_interrupted KILL
     run_case heal-interrupted-by-upgrade case_heal_interrupted HUP
     run_case heal-again case_heal_again

@@ -304,6 +304,53 @@ case_hang() { # SECONDS
     eventually 5 fds_at_most "$daemon" "$fds" || fail "the daemon has $(fds_of "$daemon") files open, before: $fds"
 }
 
+# A request that ends each daemon that serves it: it costs its reader an answer, and nobody else more than a wait.
+case_poisoned() {
+    local reader file=/sys/fs/cgroup/memory/$TAG/poison0/memory.stat
+    ! on_v2 || file=/sys/fs/cgroup/$TAG/poison0/memory.stat
+    views_start poison 2 || return
+    inject_into_next -P "$file" -e trace=pread64 -e inject=pread64:signal=KILL
+    daemon_replace || fail 'no new daemon'
+    log_mark
+    timeout 20 cat "/proc/${PIDS[0]}/root/proc/meminfo" >"$WORK/log/reader" 2>&1 &
+    reader=$!
+    eventually 15 is_over "$reader" || {
+        stop_tracer
+        fail 'the reader has no answer'
+        return
+    }
+    check_eq 'MemTotal of the other' "$(process_memtotal "${PIDS[1]}")" 65536
+    check_match 'what it got' "$(cat "$WORK/log/reader")" 'Input/output error'
+    check_eq 'lines of the log' "$(told 'answered with an error: 3 daemons')" 1
+    stop_tracer
+    check_process_views poison
+}
+
+# A container makes and removes triggers as fast as it can: the supervisor hears everything else all the same.
+case_trigger_flood() {
+    local pid flood pressure=$WORK/run/views/triggers/proc/pressure/cpu
+    ! grep -q ' /sys/fs/cgroup/unified cgroup2 ' /proc/self/mounts || mkdir -p "/sys/fs/cgroup/unified/$TAG/triggers"
+    process_start triggers || fail 'process' || return
+    make_state triggers "$PROCESS" | run_hook
+    check_eq 'the hook' "$HOOK_STATUS$HOOK_ERROR" 0 || return
+    [ -e "$pressure" ] || {
+        skip 'a container has no pressure here'
+        return
+    }
+    perl "$HERE/trigger-flood.pl" "$pressure" 32 >"$WORK/log/flood" 2>&1 &
+    flood=$!
+    eventually 5 grep -q begun "$WORK/log/flood" || fail "$(cat "$WORK/log/flood")"
+    sleep 0.5
+    process_start late || fail 'process'
+    make_state late "$PROCESS" | timeout 5 "$WORK/bin/sysfs-hook" --runtime-dir "$WORK/run" --required || fail 'a registration'
+    pid=$(daemon_pid)
+    kill -HUP "$SUPERVISOR"
+    eventually 10 another_answers "$pid" || fail 'an upgrade is not heard'
+    kill "$flood"
+    wait "$flood" 2>/dev/null
+    note "$(tail -n 1 "$WORK/log/flood")"
+}
+
 fds_at_most() { # PID COUNT
     [ "$(fds_of "$1")" -lt "$2" ]
 }
@@ -387,6 +434,8 @@ case_cgroup_removed_under_readers() {
 starve_cases() {
     run_case few-files case_few_files 8
     run_case no-memory case_no_memory
+    run_case poisoned case_poisoned
+    run_case trigger-flood case_trigger_flood
     run_case hang case_hang "${SYSFSD_TEST_HANG_SECONDS:-12}"
     run_case odd-cgroup case_odd_cgroup
     run_case pid-reused case_pid_reused

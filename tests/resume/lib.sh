@@ -13,10 +13,10 @@ supervisor_start() {
 }
 
 # For good: what it supervises ends with it.
-supervisor_end() {
+supervisor_end() { # [SIGNAL]
     [ -n "$SUPERVISOR" ] || return 0
     kill -CONT "$SUPERVISOR" 2>/dev/null
-    kill "$SUPERVISOR" 2>/dev/null
+    kill "-${1:-INT}" "$SUPERVISOR" 2>/dev/null
     wait "$SUPERVISOR" 2>/dev/null
     SUPERVISOR=''
 }
