@@ -113,19 +113,25 @@ case_open_file() {
     check_eq 'lines' "$(printf '%s' "$first$rest" | wc -l)" "$(printf '%s' "$whole" | wc -l)"
 }
 
+# A process whose view has pressure files, in $PRESSURE.
+pressure_start() { # ID
+    ! grep -q ' /sys/fs/cgroup/unified cgroup2 ' /proc/self/mounts || mkdir -p "/sys/fs/cgroup/unified/$TAG/$1"
+    process_start "$1" || fail 'process' || return
+    make_state "$1" "$PROCESS" | run_hook
+    check_eq 'the hook' "$HOOK_STATUS$HOOK_ERROR" 0 || return
+    PRESSURE=$WORK/run/views/$1/proc/pressure
+    [ -e "$PRESSURE/memory" ] || {
+        skip 'a container has no pressure here'
+        return 1
+    }
+}
+
 # Triggers that are armed outlive the daemon, and not their container, whose files are still open when it ends.
 case_triggers() {
-    local fds pressure=$WORK/run/views/triggers/proc/pressure
-    ! grep -q ' /sys/fs/cgroup/unified cgroup2 ' /proc/self/mounts || mkdir -p "/sys/fs/cgroup/unified/$TAG/triggers"
-    process_start triggers || fail 'process' || return
-    make_state triggers "$PROCESS" | run_hook
-    check_eq 'the hook' "$HOOK_STATUS$HOOK_ERROR" 0 || return
-    [ -e "$pressure/memory" ] || {
-        skip 'a container has no pressure here'
-        return
-    }
+    local fds
+    pressure_start triggers || return
     fds=$(fds_of "$SUPERVISOR")
-    exec 7<>"$pressure/cpu" 8<>"$pressure/memory"
+    exec 7<>"$PRESSURE/cpu" 8<>"$PRESSURE/memory"
     printf 'some 20000 2000000\0' >&7
     printf 'some 20000 2000000\0' >&8
     eventually 5 holds $((fds + 2)) || fail "with two triggers the supervisor holds $(fds_of "$SUPERVISOR") files, before: $fds"

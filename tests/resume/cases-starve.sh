@@ -328,16 +328,9 @@ case_poisoned() {
 
 # A container makes and removes triggers as fast as it can: the supervisor hears everything else all the same.
 case_trigger_flood() {
-    local pid flood pressure=$WORK/run/views/triggers/proc/pressure/cpu
-    ! grep -q ' /sys/fs/cgroup/unified cgroup2 ' /proc/self/mounts || mkdir -p "/sys/fs/cgroup/unified/$TAG/triggers"
-    process_start triggers || fail 'process' || return
-    make_state triggers "$PROCESS" | run_hook
-    check_eq 'the hook' "$HOOK_STATUS$HOOK_ERROR" 0 || return
-    [ -e "$pressure" ] || {
-        skip 'a container has no pressure here'
-        return
-    }
-    perl "$HERE/trigger-flood.pl" "$pressure" 32 >"$WORK/log/flood" 2>&1 &
+    local pid flood
+    pressure_start triggers || return
+    perl "$HERE/trigger-flood.pl" "$PRESSURE/cpu" 32 >"$WORK/log/flood" 2>&1 &
     flood=$!
     eventually 5 grep -q begun "$WORK/log/flood" || fail "$(cat "$WORK/log/flood")"
     sleep 0.5
