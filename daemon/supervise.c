@@ -44,6 +44,8 @@
 #define STOP_MSEC 10000
 /* Time for a program to say that it would start. */
 #define TRIAL_MSEC 5000
+/* Time for another daemon, which may be about to end, to give up the runtime directory. */
+#define REFUSED_MSEC 3000
 /* Closing a file can take the kernel some 10 ms, in which a container has made and closed the next
  * one: signals and the watchdog are looked at in between. */
 #define MESSAGES_AT_ONCE 16u
@@ -70,8 +72,9 @@ static struct {
     char names[STORE_MAX * NAME_MAX_BYTES]; /* for LISTEN_FDNAMES */
     char *path;                             /* of the daemon's program */
     int socket_fd, signal_fd;
-    char address[64]; /* NOTIFY_SOCKET */
-    pid_t child;      /* 0: none */
+    char address[64];   /* NOTIFY_SOCKET */
+    pid_t child;        /* 0: none */
+    int64_t begun_msec; /* this process */
     int64_t started_msec, heard_msec, next_start_msec, kill_msec;
     int pause_msec;
     bool ready;   /* the child has said so */
@@ -446,6 +449,7 @@ static int begin(void)
 {
     sigset_t signals;
 
+    s.begun_msec = now_msec();
     (void)sigemptyset(&signals);
     (void)sigaddset(&signals, SIGCHLD);
     (void)sigaddset(&signals, SIGTERM);
@@ -557,7 +561,7 @@ static bool on_end(int status, int *ret_status)
         *ret_status = WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILURE;
         return true;
     }
-    if (s.refused && !s.served) {
+    if (s.refused && !s.served && now_msec() >= s.begun_msec + REFUSED_MSEC) {
         *ret_status = EXIT_FAILURE; /* another one serves, and nobody waits for us */
         return true;
     }

@@ -309,6 +309,7 @@ whole_dir_read_only() {
     kill -CONT "$SUPERVISOR"
     eventually 10 answers || fail 'no new daemon'
     daemon_replace || fail 'no second one'
+    sleep 0.5
     storm_end 100
     check_eq 'views resumed' "$(status_of resumed)" 1
     check_views whole 1

@@ -198,14 +198,24 @@ case_supervisor_ended() {
     check_eq 'containers after SIGINT' "$(status_of containers)" 0
 }
 
-# A second one on the same runtime directory.
+# A second one on the same runtime directory; another one that only has to wait until a daemon has ended.
 case_second_supervisor() {
-    local status
+    local status daemon
     timeout 10 "$WORK/bin/sysfsd" --supervise --config "$WORK/sysfsd.conf" --runtime-dir "$WORK/run" 2>"$WORK/log/second"
     status=$?
     check_eq 'its exit status' "$status" 1
     check_match 'its error' "$(cat "$WORK/log/second")" "another sysfsd .pid $(daemon_pid).* serves $WORK/run"
     answers || fail 'the first one does not answer'
+    daemon=$(daemon_pid)
+    kill -STOP "$SUPERVISOR"
+    "$WORK/bin/sysfsd" --supervise --config "$WORK/sysfsd.conf" --runtime-dir "$WORK/run" >>"$WORK/log/sysfsd" 2>&1 &
+    status=$!
+    sleep 0.5
+    kill -9 "$daemon" "$SUPERVISOR"
+    wait "$SUPERVISOR" 2>/dev/null
+    SUPERVISOR=$status
+    eventually 10 answers || fail 'no new daemon'
+    [ "$(daemon_pid)" != "$daemon" ] || fail 'the old daemon'
 }
 
 all_healed() {
