@@ -30,7 +30,8 @@
 #include "lib/base/fd.h"
 #include "lib/base/scratch.h"
 
-/* Where nobody can say from where a thread reads, a text this old is made anew. */
+/* Where nobody can say from where a thread reads, a text this old is made anew, if for as long
+ * nobody was seen in the middle of it. */
 #define UNSEEN_NSEC (UINT64_C(1000) * 1000 * 1000)
 #define NSEC_PER_SEC UINT64_C(1000000000)
 #define FRESH_NSEC (SF_VIEW_SHARED_MSEC * UINT64_C(1000000))
@@ -385,15 +386,17 @@ typedef enum Reading {
     READING_ON,     /* from the middle or the end */
 } Reading;
 
-static Reading reading(SfView *view, const Pages *pages, pid_t tid)
+static Reading reading(SfView *view, Pages *pages, pid_t tid)
 {
-    uint64_t offset;
+    uint64_t offset, now = sf_view_nsec();
 
     int r = sf_view_read_offset(view, tid, &offset);
-    if (r == -EAGAIN && sf_view_nsec() - pages->made_nsec > UNSEEN_NSEC)
+    if (r == -EAGAIN && now - MAX(pages->made_nsec, pages->read_on_nsec) > UNSEEN_NSEC)
         return READING_BEGINS;
     if (r < 0)
         return READING_NOT;
+    if (offset > 0 && offset < pages->shared->len)
+        pages->read_on_nsec = now;
     return offset == 0 ? READING_BEGINS : READING_ON;
 }
 

@@ -43,6 +43,8 @@ typedef struct Pages {
     bool renewed;
     SfText former;      /* owned */
     uint64_t made_nsec; /* monotonic */
+    /* When somebody was seen in the middle of it; only who serves the connection uses this. */
+    uint64_t read_on_nsec;
 } Pages;
 
 /* See constants.c. */
