@@ -45,8 +45,8 @@ case_walk() { # STEP
         kill_at_call "$n" "$before"
         make_state walk "$pid" | run_hook
         stop_tracer
-        [ "$(daemon_pid)" = "$before" ] || kills=$((kills + 1))
         eventually 10 answers || fail "call $n: no daemon" || return
+        [ "$(daemon_pid)" = "$before" ] || kills=$((kills + 1))
         check_eq "call $n: the hook" "$HOOK_STATUS$HOOK_ERROR" 0
         check_eq "call $n: MemTotal" "$(process_memtotal "$pid")" 65536
         check_eq "call $n: records" "$(records)" 1
@@ -56,8 +56,8 @@ case_walk() { # STEP
         kill_at_call "$n" "$before"
         ctl detach walk >/dev/null 2>&1
         stop_tracer
-        [ "$(daemon_pid)" = "$before" ] || ends=$((ends + 1))
         eventually 10 answers || fail "call $n: no daemon" || return
+        [ "$(daemon_pid)" = "$before" ] || ends=$((ends + 1))
         # Killed before it was done: it is there as before, and can be ended.
         [ "$(records)" = 0 ] || ctl detach walk >/dev/null || fail "call $n: detach"
         check_eq "call $n: MemTotal after the end" "$(process_memtotal "$pid")" "$host"
