@@ -220,6 +220,7 @@ hanging_end() {
         kill -9 "$pid" 2>/dev/null
         wait "$pid" 2>/dev/null
     done
+    HANGING=()
 }
 
 hang() {

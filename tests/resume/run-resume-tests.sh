@@ -44,7 +44,8 @@ if [ "$LIST" = 1 ]; then
     run_case() { echo "$1"; }
     finish() { exit 0; }
 else
-    trap 'storm_kill; supervisor_end; cleanup' EXIT
+    # A daemon that hangs in a file of ours ends with that only; and the file is mounted where cleanup removes.
+    trap 'storm_kill; hanging_end; supervisor_end; cleanup' EXIT
     trap 'exit 130' INT TERM HUP
     prepare
     cp "$SBINDIR/sysfsd" "$WORK/bin/sysfsd"
