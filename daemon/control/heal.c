@@ -17,6 +17,7 @@
 #include "lib/attach.h"
 
 #define ATTACH_MSEC 5000
+#define LEFT_SEC 2
 #define PAUSE_MIN_MSEC 200
 #define PAUSE_MAX_MSEC 60000
 
@@ -43,6 +44,8 @@ struct SfHealer {
     GThread *thread; /* also one that has ended */
     GQueue later;    /* Job, owned, to be tried again */
     unsigned later_source, pause_msec;
+    GArray *left; /* pid_t, children of jobs that are gone, which the kernel keeps */
+    unsigned left_source;
 };
 
 static void free_job(void *data)
@@ -109,6 +112,7 @@ static SfHealer *healer_of(SfRegistry *registry)
     SfHealer *healer = registry->healer = g_new0(SfHealer, 1);
     healer->registry = registry;
     healer->pause_msec = PAUSE_MIN_MSEC;
+    healer->left = g_array_new(FALSE, FALSE, sizeof(pid_t));
     g_mutex_init(&healer->lock);
     g_queue_init(&healer->jobs);
     g_queue_init(&healer->done);
@@ -166,6 +170,12 @@ static void tell_failure(Job *job, const char *why)
     job->told = true;
 }
 
+/* They have no exit signal that would tell of their end. */
+static bool is_left(pid_t child)
+{
+    return child != 0 && waitpid(child, NULL, WNOHANG | __WALL) == 0;
+}
+
 static void heal(Job *job)
 {
     SF_CLEANUP_FD int ns_fd = open_of_init(job, "ns/mnt", O_RDONLY);
@@ -174,7 +184,7 @@ static void heal(Job *job)
     char text[512];
 
     /* One at a time: nobody can tell how many more would be kept. */
-    if (job->left != 0 && waitpid(job->left, NULL, WNOHANG | __WALL) == 0) {
+    if (is_left(job->left)) {
         job->result = -ETIMEDOUT;
         return;
     }
@@ -209,6 +219,31 @@ static void heal(Job *job)
         g_message("view healed: %u files attached again, container=%s", report.count,
                   sf_container_id(job->container));
     }
+}
+
+static gboolean on_left(void *data)
+{
+    SfHealer *healer = data;
+
+    for (unsigned i = healer->left->len; i-- > 0;) {
+        if (!is_left(g_array_index(healer->left, pid_t, i)))
+            g_array_remove_index_fast(healer->left, i);
+    }
+    if (healer->left->len > 0)
+        return G_SOURCE_CONTINUE;
+    healer->left_source = 0;
+    return G_SOURCE_REMOVE;
+}
+
+/* Takes a job that nobody tries again. */
+static void end_job(SfHealer *healer, Job *job)
+{
+    if (is_left(job->left)) {
+        g_array_append_val(healer->left, job->left);
+        if (!healer->left_source)
+            healer->left_source = g_timeout_add_seconds(LEFT_SEC, on_left, healer);
+    }
+    free_job(job);
 }
 
 /* NULL: the thread ends. */
@@ -270,7 +305,7 @@ static gboolean on_later(void *data)
         if (entry_of(healer, job))
             push_job(healer, job);
         else
-            free_job(job);
+            end_job(healer, job);
     }
     sf_healer_start(healer->registry);
     return G_SOURCE_REMOVE;
@@ -296,7 +331,7 @@ static gboolean on_done(void *data)
         if (finish(healer, job))
             g_queue_push_tail(&healer->later, job);
         else
-            free_job(job);
+            end_job(healer, job);
     }
     if (!g_queue_is_empty(&healer->later) && !healer->later_source)
         healer->later_source = g_timeout_add(healer->pause_msec, on_later, healer);
@@ -356,12 +391,15 @@ void sf_healer_free(SfHealer *healer)
         g_source_remove(healer->done_source);
     if (healer->later_source)
         g_source_remove(healer->later_source);
+    if (healer->left_source)
+        g_source_remove(healer->left_source);
     for (Job *job; (job = next_done(healer));) {
         (void)finish(healer, job); /* nothing is tried again from here */
         free_job(job);
     }
     g_queue_clear_full(&healer->later, free_job);
     g_queue_clear_full(&healer->jobs, free_job);
+    g_array_unref(healer->left);
     g_mutex_clear(&healer->lock);
     g_free(healer);
 }

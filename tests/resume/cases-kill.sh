@@ -289,6 +289,29 @@ case_heal_again() {
     eventually 5 none_due || fail 'they are still due'
 }
 
+# Attaching hangs in a file system of the container's, which ends: what hung is not left when it ends at last.
+case_heal_left() {
+    local child
+    views_start left 1 || return
+    : >"$WORK/log/slow-file"
+    nsenter -m -t "${PIDS[0]}" "$TESTDIR/resume/slow-file" /proc/swaps "$WORK/gate" >>"$WORK/log/slow-file" 2>&1 &
+    HANGING=("$! /none") # its mount ends with the container
+    eventually 5 grep -q ready "$WORK/log/slow-file" || fail "$(cat "$WORK/log/slow-file")" || return
+    hang
+    kill -9 "$SUPERVISOR" "$(daemon_pid)"
+    wait "$SUPERVISOR" 2>/dev/null
+    log_mark
+    supervisor_start || fail 'no new daemon' || return
+    eventually 10 has_told 1 'cannot attach the view again now, and will try again: .*left0' || fail 'nobody said so'
+    child=$(ps --ppid "$(daemon_pid)" -o pid=,stat= | awk '$2 ~ /^D/ { print $1 }')
+    check_match 'the process that hangs' "$child" '^[0-9]+$' || return
+    kill -9 "${PIDS[0]}"
+    eventually 5 is_gone left0 || fail 'its view or record is left'
+    sleep 1
+    hang_end
+    eventually 10 is_over "$child" || fail "it is left: $(ps -o stat= "$child")"
+}
+
 # One of its two connections is gone: the next daemon makes that one anew, and nothing else changes.
 case_constants_lost() {
     local first rest
@@ -512,6 +535,7 @@ kill_cases() {
     run_case heal-interrupted case_heal_interrupted KILL
     run_case heal-interrupted-by-upgrade case_heal_interrupted HUP
     run_case heal-again case_heal_again
+    run_case heal-left case_heal_left
     run_case adoption-interrupted case_adoption_interrupted
     run_case constants-lost case_constants_lost
     run_case gone-meanwhile case_gone_meanwhile

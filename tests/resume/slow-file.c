@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A file of the kernel's that can be made to hang: mounts a FUSE file over FILE that says what FILE
- * says, and while GATE exists no read of it returns ("hangs" is printed). A reader waits as it
- * would for a lock in the kernel: not even a kill ends it.
+ * says, and while GATE exists no read of it and no statfs(2) returns ("hangs" is printed). A reader
+ * waits as it would for a lock in the kernel: not even a kill ends it.
  *
  * usage: slow-file FILE GATE (prints "ready"; until it is killed, which fails the reads that wait)
  */
@@ -35,17 +35,28 @@ static void on_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *file)
     (void)fuse_reply_open(req, file);
 }
 
-static void on_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
-                    struct fuse_file_info *file)
+static void pass_gate(void)
 {
-    char text[65536];
-
     if (access(gate, F_OK) == 0) {
         (void)puts("hangs");
         (void)fflush(stdout);
     }
     while (access(gate, F_OK) == 0)
         (void)usleep(5000);
+}
+
+static void on_statfs(fuse_req_t req, fuse_ino_t ino)
+{
+    pass_gate();
+    (void)fuse_reply_err(req, ENOSYS);
+}
+
+static void on_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+                    struct fuse_file_info *file)
+{
+    char text[65536];
+
+    pass_gate();
     ssize_t n = pread(real_fd, text, size < sizeof(text) ? size : sizeof(text), offset);
     if (n < 0)
         (void)fuse_reply_err(req, errno);
@@ -56,7 +67,7 @@ static void on_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 int main(int argc, char **argv)
 {
     static const struct fuse_lowlevel_ops ops = {
-        .getattr = on_getattr, .open = on_open, .read = on_read};
+        .getattr = on_getattr, .open = on_open, .read = on_read, .statfs = on_statfs};
     char name[] = "slow-file";
     struct fuse_args args = {.argc = 1, .argv = (char *[]){name, NULL}};
 
