@@ -49,6 +49,9 @@
 /* Closing a file can take the kernel some 10 ms, in which a container has made and closed the next
  * one: signals and the watchdog are looked at in between. */
 #define MESSAGES_AT_ONCE 16u
+/* More than wait for us: net.unix.max_dgram_qlen is 10, or 512 with systemd. Without a limit
+ * others, who can write to the socket though nobody hears them, could keep us there. */
+#define LAST_MESSAGES 16384u
 #define DISPLACED_MAX 32
 /* There are not so many options. */
 #define ARGUMENTS_MAX 64
@@ -554,7 +557,7 @@ static void on_signals(char **argv)
 /* True with the exit status when there is nothing more to do. */
 static bool on_end(int status, int *ret_status)
 {
-    hear(UINT_MAX); /* what it said last; it says no more */
+    hear(LAST_MESSAGES); /* what it said last; it says no more */
     s.child = 0;
     s.kill_msec = 0;
     if (s.stopping) {

@@ -9,6 +9,8 @@ CASE_FAILED=0 CASE_SKIP=''
 WORK='' DAEMON=''
 TAG=sysfsd-hook-$$
 LIVE=() # "ENGINE ID" of containers to delete
+# shellcheck disable=SC2209 # a command: what has to end before containers and processes do
+BEFORE_DELETE=true
 
 note() {
     printf '# %s\n' "$*"
@@ -356,6 +358,7 @@ cpus() { # ID
 
 delete_all() {
     local entry
+    $BEFORE_DELETE
     for entry in "${LIVE[@]}"; do
         # shellcheck disable=SC2086 # engine and id
         container_delete $entry

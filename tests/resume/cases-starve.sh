@@ -160,10 +160,7 @@ case_no_memory() {
     eventually 10 answers || fail 'no new daemon'
     eventually 10 none_waits || fail 'some still wait'
     stop_tracer
-    [ "$CASE_FAILED" = 0 ] || {
-        hanging_end
-        return
-    }
+    [ "$CASE_FAILED" = 0 ] || return
     check_eq 'lines of the log' "$(told 'will be tried again: Cannot allocate memory')" 2
     check_eq 'views resumed' "$(status_of resumed)" 2
     eventually 10 is_over "$reader" || fail 'the reader that waited has no answer'
@@ -245,10 +242,7 @@ case_hang() { # SECONDS
     local begin pid reader second p50 p99 hung_p50 hung_p99 list daemon fds
     daemon=$(daemon_pid)
     hanging_start hang0 hang2 || return
-    views_start hang 3 || {
-        hanging_end
-        return
-    }
+    views_start hang 3 || return
     check_process_views hang
     ctl --json list >/dev/null
     read -r p50 p99 <<<"$(latency "${PIDS[1]}")"
@@ -345,6 +339,37 @@ case_trigger_flood() {
     note "$(tail -n 1 "$WORK/log/flood")"
 }
 
+# Anybody can send to the supervisor's socket, and is not heard: nor does it keep the supervisor from anything.
+case_message_flood() {
+    local i pid address flood=()
+    views_start flooded 1 || return
+    pid=$(daemon_pid)
+    address=$(tr '\0' '\n' <"/proc/$pid/environ" | sed -n 's/^NOTIFY_SOCKET=@//p')
+    for i in 1 2 3 4; do
+        setpriv --reuid 65534 --clear-groups perl -MSocket -e '
+            socket my $socket, AF_UNIX, SOCK_DGRAM, 0 or die "socket: $!\n";
+            connect $socket, pack_sockaddr_un("\0$ARGV[0]") or die "connect: $!\n";
+            my ($count, $end) = (0, 0);
+            $SIG{TERM} = sub { $end = 1 };
+            $count++ while !$end && defined send $socket, "FDSTOREREMOVE=1\nFDNAME=$ARGV[1]", 0;
+            print "$count\n"' "$address" "$(printf "v%x" "$(jq -r .number "$WORK/run/containers/flooded0.json")")" >"$WORK/log/flood.$i" 2>&1 &
+        flood+=($!)
+    done
+    sleep 0.5
+    daemon_kill
+    eventually 10 another_answers "$pid" || fail 'no new daemon'
+    check_eq 'views resumed' "$(status_of resumed)" 1
+    pid=$(daemon_pid)
+    kill -HUP "$SUPERVISOR"
+    eventually 10 another_answers "$pid" || fail 'an upgrade is not heard'
+    # The next supervisor has a socket of its own.
+    kill "${flood[@]}" 2>/dev/null
+    wait "${flood[@]}" 2>/dev/null
+    note "messages sent: $(cat "$WORK"/log/flood.* | paste -sd ' ')"
+    check_match 'the least of them' "$(sort -n "$WORK"/log/flood.* | head -n 1)" '^[0-9]{4,}$'
+    check_process_views flooded
+}
+
 fds_at_most() { # PID COUNT
     [ "$(fds_of "$1")" -lt "$2" ]
 }
@@ -430,6 +455,7 @@ starve_cases() {
     run_case no-memory case_no_memory
     run_case poisoned case_poisoned
     run_case trigger-flood case_trigger_flood
+    run_case message-flood case_message_flood
     run_case hang case_hang "${SYSFSD_TEST_HANG_SECONDS:-12}"
     run_case odd-cgroup case_odd_cgroup
     run_case pid-reused case_pid_reused

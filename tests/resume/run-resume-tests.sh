@@ -39,6 +39,8 @@ TESTDIR=$(cd "$TESTDIR" && pwd) || exit 2
 # shellcheck source=tests/resume/cases-starve.sh
 . "$HERE/cases-starve.sh"
 TAG=sysfsd-resume-$$
+# shellcheck disable=SC2034 # lib.sh's
+BEFORE_DELETE=hanging_end
 
 if [ "$LIST" = 1 ]; then
     run_case() { echo "$1"; }
