@@ -69,14 +69,25 @@ static bool apply_max_containers(SfConfig *config, const char *value, char *erro
                         error_size);
 }
 
+static bool apply_default(SfConfig *config, const char *name, const char *value, char *error,
+                          size_t error_size)
+{
+    const char *what;
+
+    if (sf_policy_set(&config->defaults, name, value, &what) >= 0)
+        return true;
+    (void)g_snprintf(error, error_size, "%.100s: %s", value, what);
+    return false;
+}
+
 static bool apply_cpu(SfConfig *config, const char *value, char *error, size_t error_size)
 {
-    return sf_policy_apply(&config->defaults, "io.sysfsd.cpu", value, error, error_size) >= 0;
+    return apply_default(config, "cpu", value, error, error_size);
 }
 
 static bool apply_views(SfConfig *config, const char *value, char *error, size_t error_size)
 {
-    if (sf_policy_apply(&config->defaults, "io.sysfsd.views", value, error, error_size) < 0)
+    if (!apply_default(config, "views", value, error, error_size))
         return false;
     const SfViewRule *idle = sf_view_idle_rule(&config->defaults, 0);
     if (idle)

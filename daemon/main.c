@@ -97,6 +97,8 @@ static int parse_options(int argc, char **argv)
             break;
         case 'r':
             arg_runtime_dir = optarg;
+            if (!*optarg)
+                return usage_error("--runtime-dir: %s", "the directory's name is empty");
             break;
         case 'l':
             arg_log_level = optarg;

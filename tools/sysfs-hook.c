@@ -119,6 +119,10 @@ static int parse_argv(int argc, char **argv)
         switch (option) {
         case OPT_RUNTIME_DIR:
             arg_runtime_dir = optarg;
+            if (!*optarg) {
+                say("--runtime-dir: the directory's name is empty");
+                return -EINVAL;
+            }
             break;
         case OPT_REQUIRED:
             arg_required = true;

@@ -130,13 +130,8 @@ static int parse_views(SfPolicy *policy, const char *value, const char **ret_wha
     return 0;
 }
 
-int sf_policy_apply(SfPolicy *policy, const char *key, const char *value, char *error,
-                    size_t error_size)
+int sf_policy_set(SfPolicy *policy, const char *name, const char *value, const char **ret_what)
 {
-    if (strncmp(key, KEY_PREFIX, strlen(KEY_PREFIX)) != 0)
-        return 0;
-
-    const char *name = key + strlen(KEY_PREFIX);
     const char *what;
     SfPolicy changed = *policy;
     int r;
@@ -153,12 +148,25 @@ int sf_policy_apply(SfPolicy *policy, const char *key, const char *value, char *
     } else if (strcmp(name, "views") == 0) {
         r = parse_views(&changed, value, &what);
     } else {
-        return refuse(-ENOENT, error, error_size, key, value, "no such annotation");
+        what = "no such annotation";
+        r = -ENOENT;
     }
     if (r < 0)
-        return refuse(r, error, error_size, key, value, what);
-    *policy = changed;
-    return 0;
+        *ret_what = what;
+    else
+        *policy = changed;
+    return r;
+}
+
+int sf_policy_apply(SfPolicy *policy, const char *key, const char *value, char *error,
+                    size_t error_size)
+{
+    const char *what;
+
+    if (strncmp(key, KEY_PREFIX, strlen(KEY_PREFIX)) != 0)
+        return 0;
+    int r = sf_policy_set(policy, key + strlen(KEY_PREFIX), value, &what);
+    return r < 0 ? refuse(r, error, error_size, key, value, what) : 0;
 }
 
 bool sf_policy_shows(const SfPolicy *policy, const char *path)

@@ -40,6 +40,10 @@ void sf_policy_init(SfPolicy *policy); /* enable, not required, quota, no rules 
  * write a sentence naming key and value into error. */
 int sf_policy_apply(SfPolicy *policy, const char *key, const char *value, char *error,
                     size_t error_size) SF_WARN_UNUSED;
+/* Sets what the annotation "io.sysfsd.NAME" sets. A failure is as above; *ret_what (constant) says
+ * what is wrong with it. */
+int sf_policy_set(SfPolicy *policy, const char *name, const char *value,
+                  const char **ret_what) SF_WARN_UNUSED;
 /* Whether a path of the view is shown under these rules. */
 bool sf_policy_shows(const SfPolicy *policy, const char *path);
 const char *sf_cpu_policy_name(SfCpuPolicy policy);

@@ -188,6 +188,12 @@ case_usage() {
         check_eq "the exit status with $args" $? 2
         check_eq "lines on stderr with $args" "$(wc -l <"$WORK/log/hook.err")" 1
     done
+    local program
+    for program in "$WORK/bin/sysfs-hook" "$SBINDIR/sysfsd"; do
+        timeout 10 "$program" --runtime-dir '' </dev/null >/dev/null 2>"$WORK/log/hook.err"
+        check_eq "the exit status of ${program##*/} with an empty name" $? 2
+        check_match 'its words' "$(cat "$WORK/log/hook.err")" '^sysfs[a-z-]*: --runtime-dir: .* is empty'
+    done
     "$WORK/bin/sysfs-hook" --help </dev/null | grep -q -- --required || fail 'no help'
     "$WORK/bin/sysfs-hook" --version </dev/null | grep -q '^sysfs-hook [0-9]' || fail 'no version'
 }

@@ -96,8 +96,9 @@ static void test_wrong(void **state)
     assert_bad("[daemon]\nmax-containers=16385\n", -1, ":2:", "16384");
     assert_bad("[daemon]\nmax-containers=99999999999999999999\n", -1, ":2:", "max-containers");
     assert_bad("[daemon]\nlog-level=loud\n", -1, ":2:", "log-level");
-    assert_bad("[defaults]\ncpu=all\n", -1, ":2:", "cpu");
-    assert_bad("[defaults]\nviews=/proc/stat\n", -1, ":2:", "views");
+    assert_bad("[defaults]\nviews=/proc/stat\n", -1,
+               ":2:", "views in [defaults]: /proc/stat: expected");
+    assert_bad("[defaults]\ncpu=all\n", -1, ":2:", "cpu in [defaults]: all: expected quota");
     assert_bad("[defaults]\nviews=-/proc/stat,-/proc/statt\n", -1, ":2:", "-/proc/statt");
     assert_bad("[defaults]\nworkers=1\n", -1, ":2:", "workers"); /* of the other group */
     assert_bad("[daemon]\nworkers=1\n[other]\nx=1\n", -1, ":3:", "other");
