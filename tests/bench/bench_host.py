@@ -203,7 +203,7 @@ class Host:
             if mount == self.work or mount.startswith(self.work + '/'):
                 subprocess.run(['umount', '-l', mount], check=False)
         for own in self.cgroups:
-            wait_for(lambda own=own: self.remove_cgroup(own), 10, f'removing {own}')
+            wait_for(lambda own=own: self.remove_cgroup(own), 10 + self.registered / 20, f'removing {own}')
         if self.lxcfs and not self.lxcfs_runtime_was_there:
             for directory, _, _ in os.walk('/run/lxcfs', topdown=False):
                 try:
