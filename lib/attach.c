@@ -237,6 +237,7 @@ int sf_attach(const SfAttachSpec *spec, int timeout_msec, SfAttachReport *ret_re
     int r = run(spec, false, timeout_msec, ret_report);
     if (r < 0 || !reached_caller(spec, ret_report))
         return r;
+    pid_t first = ret_report->left;
     SfAttachReport undo;
     int left = sf_deadline_left(deadline);
     r = sf_detach(spec, left > KILL_WAIT_MSEC ? left : KILL_WAIT_MSEC, &undo);
@@ -244,7 +245,7 @@ int sf_attach(const SfAttachSpec *spec, int timeout_msec, SfAttachReport *ret_re
         .error = r < 0 ? r : -ENOTSUP,
         .step = SF_ATTACH_ESCAPED,
         .file = (unsigned)spec->path_count,
-        .left = undo.left,
+        .left = undo.left ? undo.left : first,
     };
     return ret_report->error;
 }

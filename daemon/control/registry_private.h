@@ -44,6 +44,7 @@ typedef struct SfRestore {
     SfKeep *keep;
     GHashTable
         *kept; /* number of a container -> GArray of the keep's IDs, both owned; NULL: settled */
+    GHashTable *events;  /* of the keep's IDs -> fd, owned; until their container is taken up */
     GHashTable *waiting; /* ID -> SfWaiting, owned */
     GHashTable *told;    /* names of notes that wait and were told of */
     unsigned notes;      /* that wait */

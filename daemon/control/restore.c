@@ -41,13 +41,28 @@ static void note_kept(uint64_t id, void *data)
     g_array_append_val(ids, id);
 }
 
-/* The kernel's file behind an open one that is waited on. */
+/* The kernel's file behind an open one that is waited on: a duplicate, as taking up its container
+ * may have to be tried again, and no other file has its trigger. */
 static int take_events(const SfRestore *restore, uint64_t id)
 {
     const SfFdStore *store = &restore->registry->options.store;
     g_autofree char *name = g_strdup_printf(SF_FD_NAME_EVENT "%" G_GINT64_MODIFIER "x", id);
+    void *held;
 
-    return store->take ? store->take(store->data, name) : -1;
+    if (!g_hash_table_lookup_extended(restore->events, &id, NULL, &held)) {
+        int taken = store->take ? store->take(store->data, name) : -1;
+        if (taken < 0)
+            return -1;
+        held = GINT_TO_POINTER(taken);
+        (void)g_hash_table_insert(restore->events, g_memdup2(&id, sizeof(id)), held);
+    }
+    int fd = fcntl(GPOINTER_TO_INT(held), F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    if (fd >= 0)
+        return fd;
+    void *key; /* none to be had: then the view has the only one */
+    (void)g_hash_table_steal_extended(restore->events, &id, &key, NULL);
+    g_free(key);
+    return GPOINTER_TO_INT(held);
 }
 
 /* Gives the container and its view what is kept of them. It stays noted until the container is
@@ -78,6 +93,7 @@ static void forget_kept(const SfRestore *restore, const SfEntry *entry, bool con
         uint64_t id = g_array_index(ids, uint64_t, i);
         const SfKeepNote *note = sf_keep_note(restore->keep, id);
         uint64_t kind = note ? atomic_load(&note->kind) : SF_KEEP_KIND_STATE;
+        (void)g_hash_table_remove(restore->events, &id);
         if (kind != SF_KEEP_KIND_STATE && !(connected && sf_view_keeps(kind)))
             sf_keep_remove(restore->keep, id);
     }

@@ -41,6 +41,11 @@ void sf_waiting_drop(const SfRestore *restore, SfWaiting *waiting, SfViewMount k
     waiting->fds[kind] = sf_close(waiting->fds[kind]);
 }
 
+static void close_held(void *fd)
+{
+    (void)sf_close(GPOINTER_TO_INT(fd));
+}
+
 SfRestore *sf_restore_new(SfRegistry *registry)
 {
     SfRestore *restore = g_new0(SfRestore, 1);
@@ -48,6 +53,7 @@ SfRestore *sf_restore_new(SfRegistry *registry)
     restore->registry = registry;
     restore->keep = registry->options.keep ? registry->options.keep : sf_keep_default();
     restore->kept = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, free_ids);
+    restore->events = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, close_held);
     restore->waiting = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, free_waiting);
     restore->told = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     restore->pause_msec = PAUSE_MIN_MSEC;
@@ -95,6 +101,7 @@ void sf_restore_free(SfRestore *restore)
         g_source_remove(restore->source);
     sf_notes_end(restore);
     g_clear_pointer(&restore->kept, g_hash_table_unref);
+    g_hash_table_unref(restore->events);
     g_hash_table_unref(restore->waiting);
     g_hash_table_unref(restore->told);
     restore->registry->restore = NULL;
@@ -108,10 +115,10 @@ void sf_waiting_move_requests(SfRestore *restore)
     SfKeep *keep = restore->keep;
 
     for (unsigned from = 0; from < workers && g_hash_table_size(restore->waiting) > 0; from++) {
-        uint64_t owner = atomic_load(sf_keep_journal_owner(keep, from));
+        bool used = atomic_load(sf_keep_journal_owner(keep, from)) != 0;
         uint32_t len; /* what every request begins with */
         memcpy(&len, sf_keep_journal_buffer(keep, from), sizeof(len));
-        if (owner == 0 || len == 0 || len > SF_KEEP_JOURNAL_BYTES - sizeof(uint64_t))
+        if (!used || len == 0 || len > SF_KEEP_JOURNAL_BYTES - sizeof(uint64_t))
             continue;
         while (to < SF_KEEP_JOURNALS && atomic_load(sf_keep_journal_owner(keep, to)) != 0)
             to++;
@@ -120,9 +127,8 @@ void sf_waiting_move_requests(SfRestore *restore)
             return;
         }
         /* Killed between the two it is there twice, and has one effect. */
-        memcpy(sf_keep_journal_buffer(keep, to), sf_keep_journal_buffer(keep, from), len);
-        atomic_store(sf_keep_journal_owner(keep, to), owner);
-        atomic_store(sf_keep_journal_owner(keep, from), 0);
+        sf_keep_journal_copy(keep, from, to, len);
+        sf_keep_journal_clear(keep, from);
     }
 }
 

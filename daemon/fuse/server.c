@@ -453,7 +453,7 @@ static int start_worker(SfServer *server, unsigned index)
     worker->buffer = g_malloc(SF_FUSE_BUFFER_BYTES);
     worker->journal = sf_keep_journal_buffer(server->keep, index);
     worker->journal_owner = sf_keep_journal_owner(server->keep, index);
-    atomic_store(worker->journal_owner, 0);
+    sf_keep_journal_clear(server->keep, index);
     /* Touched now: a fault while the kernel copies a request to a process that is being killed
      * would be an error for the reader. */
     memset(worker->journal, 0, JOURNAL_TOUCHED);

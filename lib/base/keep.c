@@ -653,6 +653,15 @@ unsigned sf_keep_journal_try(SfKeep *keep, unsigned thread)
     return atomic_fetch_add(journal_tries(keep, thread), 1) + 1;
 }
 
+void sf_keep_journal_copy(SfKeep *keep, unsigned from, unsigned to, uint32_t len)
+{
+    uint64_t owner = atomic_load(sf_keep_journal_owner(keep, from));
+
+    memcpy(journal(keep, to), journal(keep, from), len);
+    atomic_store(journal_tries(keep, to), atomic_load(journal_tries(keep, from)));
+    atomic_store(sf_keep_journal_owner(keep, to), owner);
+}
+
 void sf_keep_journal_clear(SfKeep *keep, unsigned thread)
 {
     atomic_store(journal_tries(keep, thread), 0);

@@ -80,5 +80,7 @@ uint64_t sf_keep_journal_owner_of(uint64_t number, unsigned kind);
 uint64_t sf_keep_journal_number(uint64_t owner);
 /* How many processes have begun to serve what a former one left there, this one included. */
 unsigned sf_keep_journal_try(SfKeep *keep, unsigned thread);
-/* Forgets the request: its length, which it begins with, and then the owner. */
+/* What `from` has, len bytes of a request, also in `to`: the owner last. */
+void sf_keep_journal_copy(SfKeep *keep, unsigned from, unsigned to, uint32_t len);
+/* Forgets the request: how often it was tried, its length, which it begins with, then the owner. */
 void sf_keep_journal_clear(SfKeep *keep, unsigned thread);

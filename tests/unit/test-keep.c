@@ -266,12 +266,34 @@ static void test_journals(void **state)
     sf_keep_close(keep);
 }
 
+/* How often a request was tried goes with it, and is not the next one's in the same place. */
+static void test_journal_tries(void **state)
+{
+    SfKeep *keep;
+    uint32_t len = 64;
+
+    assert_int_equal(sf_keep_open(-1, &keep), 0);
+    memcpy(sf_keep_journal_buffer(keep, 1), &len, sizeof(len));
+    atomic_store(sf_keep_journal_owner(keep, 1), 7);
+    assert_int_equal(sf_keep_journal_try(keep, 1), 1);
+    assert_int_equal(sf_keep_journal_try(keep, 1), 2);
+    sf_keep_journal_copy(keep, 1, 5, len);
+    sf_keep_journal_clear(keep, 1);
+    assert_int_equal(atomic_load(sf_keep_journal_owner(keep, 1)), 0);
+    assert_int_equal(atomic_load(sf_keep_journal_owner(keep, 5)), 7);
+    assert_memory_equal(sf_keep_journal_buffer(keep, 5), &len, sizeof(len));
+    assert_int_equal(sf_keep_journal_try(keep, 5), 3);
+    assert_int_equal(sf_keep_journal_try(keep, 1), 1);
+    sf_keep_close(keep);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_entries),  cmocka_unit_test(test_taken_over),
         cmocka_unit_test(test_refused),  cmocka_unit_test(test_killed),
-        cmocka_unit_test(test_journals), cmocka_unit_test(test_room),
+        cmocka_unit_test(test_journals), cmocka_unit_test(test_journal_tries),
+        cmocka_unit_test(test_room),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
