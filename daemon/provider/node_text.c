@@ -81,8 +81,8 @@ static uint64_t node_value(const SfMeminfo *own, const Share *share, const char 
     uint64_t unit = in_kb ? page_kb : 1;
 
     if (strcmp(key, "MemUsed") == 0)
-        return node_value(own, share, "MemTotal", true, page_kb) -
-               node_value(own, share, "MemFree", true, page_kb);
+        return sf_sub_sat(node_value(own, share, "MemTotal", true, page_kb),
+                          node_value(own, share, "MemFree", true, page_kb));
     if (strcmp(key, "FilePages") == 0) /* fs/proc/meminfo.c takes the other two off for Cached */
         return node_value(own, share, "Cached", true, page_kb) +
                node_value(own, share, "SwapCached", true, page_kb) +

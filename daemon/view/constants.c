@@ -185,7 +185,8 @@ static int make(SfView *view, uint64_t inode, bool fill, SfText *text, long *ret
 }
 
 /* What cannot be made now is what it was: the pages have that. A file that cannot be read at all
- * has attributes all the same; who reads it gets the error. */
+ * has attributes all the same; who reads it gets the error, if the kernel asks: it does not where
+ * the file is empty. */
 static bool make_and_show(SfView *view, SfConstantAnswer *answer)
 {
     SF_SCRATCH SfText *text = sf_scratch_take();
@@ -197,8 +198,10 @@ static bool make_and_show(SfView *view, SfConstantAnswer *answer)
         show(&answer->stat, text->len, stamp);
     else if (what_is_held(view, inode, &held))
         show(&answer->stat, held.len, held.stamp);
-    else
+    else {
+        answer->stat.st_size = MAX(answer->stat.st_size, (off_t)SMALL_BYTES);
         return false;
+    }
     return true;
 }
 
