@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -75,6 +76,7 @@ static struct {
     char names[STORE_MAX * NAME_MAX_BYTES]; /* for LISTEN_FDNAMES */
     char *path;                             /* of the daemon's program */
     int socket_fd, signal_fd;
+    int directory_fd;   /* the socket's, which is mounted nowhere */
     char address[64];   /* NOTIFY_SOCKET */
     pid_t child;        /* 0: none */
     int64_t begun_msec; /* this process */
@@ -85,8 +87,12 @@ static struct {
     bool served;  /* a child was ready, or has left something */
     unsigned short_lives;
     bool own_program; /* the child is of the program that this process runs, not of path */
-    bool stopping, renewing, told_ready;
+    int stopping;     /* the signal that said so, or 0 */
+    bool last;        /* the child was started to end the views */
+    bool renewing, told_ready;
 } s;
+
+static void ask_to_end(int signal_number);
 
 static int64_t now_msec(void)
 {
@@ -244,7 +250,8 @@ static void take_store(void)
 static void hear_line(const char *line, size_t len, int *fd, const char *fd_name, size_t name_len)
 {
     static const char store_line[] = "FDSTORE=1", remove_line[] = "FDSTOREREMOVE=1",
-                      alive_line[] = "WATCHDOG=1", refused_line[] = SF_NOTIFY_REFUSED;
+                      alive_line[] = "WATCHDOG=1", ready_line[] = "READY=1",
+                      refused_line[] = SF_NOTIFY_REFUSED;
 
     if (len == sizeof(store_line) - 1 && memcmp(line, store_line, len) == 0 && *fd >= 0)
         store(fd_name, name_len, sf_steal_fd(fd));
@@ -252,7 +259,7 @@ static void hear_line(const char *line, size_t len, int *fd, const char *fd_name
         drop(fd_name, name_len);
     else if (len == sizeof(alive_line) - 1 && memcmp(line, alive_line, len) == 0)
         s.heard_msec = now_msec();
-    else if (len == 7 && memcmp(line, "READY=1", 7) == 0)
+    else if (len == sizeof(ready_line) - 1 && memcmp(line, ready_line, len) == 0)
         s.ready = s.served = true;
     else if (len == sizeof(refused_line) - 1 && memcmp(line, refused_line, len) == 0)
         s.refused = true;
@@ -290,6 +297,8 @@ static void hear_text(char *text, size_t len, int *fd)
         s.heard_msec = now_msec();
     for (char *line = text; line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL)
         hear_line(line, strcspn(line, "\n"), fd, name, name_len);
+    if (s.ready && !was_ready && s.stopping)
+        ask_to_end(s.stopping); /* it hears now */
     if (s.ready && !was_ready && !s.told_ready)
         s.told_ready = sd_notify(0, "READY=1") >= 0; /* to who supervises us */
 }
@@ -348,22 +357,38 @@ static void hear(unsigned most)
     }
 }
 
+/* A directory for root alone that nothing can be left of, whatever file systems there are. */
+static int make_directory(void)
+{
+    SF_CLEANUP_FD int fd = fsopen("tmpfs", FSOPEN_CLOEXEC);
+
+    if (fd < 0 || fsconfig(fd, FSCONFIG_SET_STRING, "mode", "0700", 0) < 0 ||
+        fsconfig(fd, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+        return -errno;
+    int mount_fd =
+        fsmount(fd, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+    return mount_fd < 0 ? -errno : mount_fd;
+}
+
+/* Not in the abstract namespace, where anybody could send: a file that comes with a message is
+ * ours as soon as we receive it, and closing it may hang as long as its sender likes (close(2)). */
 static int open_socket(void)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    socklen_t len = sizeof(sa_family_t); /* the kernel gives it an abstract name */
     int on = 1, room = 8 << 20;
 
+    s.directory_fd = make_directory();
+    if (s.directory_fd < 0)
+        return s.directory_fd;
+    (void)snprintf(s.address, sizeof(s.address), "/proc/%d/fd/%d/notify", (int)getpid(),
+                   s.directory_fd);
+    memcpy(address.sun_path, s.address, sizeof(s.address));
     s.socket_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (s.socket_fd < 0 || bind(s.socket_fd, (const struct sockaddr *)&address, len) < 0 ||
+    if (s.socket_fd < 0 ||
+        bind(s.socket_fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ||
         setsockopt(s.socket_fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0)
         return -errno;
     (void)setsockopt(s.socket_fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room)); /* a favour */
-    len = sizeof(address);
-    if (getsockname(s.socket_fd, (struct sockaddr *)&address, &len) < 0)
-        return -errno;
-    (void)snprintf(s.address, sizeof(s.address), "@%.*s",
-                   (int)(len - offsetof(struct sockaddr_un, sun_path) - 1), address.sun_path + 1);
     return 0;
 }
 
@@ -380,7 +405,8 @@ G_GNUC_NORETURN static void be_daemon(char **argv, pid_t supervisor)
         _exit(EXIT_FAILURE); /* it died before that */
     unsigned kept = 1;
     for (unsigned i = 1; argv[i]; i++) {
-        if (strcmp(argv[i], "--supervise") != 0)
+        size_t len = strlen(argv[i]); /* getopt_long(3) takes what is cut short, too */
+        if (len < sizeof("--s") - 1 || strncmp(argv[i], "--supervise", len) != 0)
             argv[kept++] = argv[i];
     }
     argv[kept] = NULL;
@@ -411,6 +437,7 @@ static void start_daemon(char **argv)
     s.ready = false;
     s.refused = false;
     s.kill_msec = 0; /* meant for one before */
+    s.last = s.stopping != 0;
     if (pid > 0) {
         s.child = pid;
         return;
@@ -425,7 +452,7 @@ static void plan_start(int status)
 
     /* One that is damaged, or of a version that cannot start here, may be executed and still fail.
      */
-    s.own_program = short_life && !s.ready && !s.own_program;
+    s.own_program = short_life && !s.ready && !s.refused && !s.own_program;
     s.short_lives = short_life ? s.short_lives + 1 : 0;
     if (!short_life || (s.ready && s.short_lives <= SHORT_LIVES))
         s.pause_msec = 0;
@@ -434,6 +461,8 @@ static void plan_start(int status)
     else
         s.pause_msec = MIN(s.pause_msec * 2, PAUSE_MAX_MSEC);
     s.next_start_msec = now_msec() + s.pause_msec;
+    if (s.refused)
+        return; /* it has said why */
     if (WIFSIGNALED(status))
         g_message("supervise: the daemon was killed by signal %d, %u files are held; the next "
                   "starts in %d ms",
@@ -443,7 +472,8 @@ static void plan_start(int status)
             "supervise: the daemon ended with %d, %u files are held; the next starts in %d ms",
             WEXITSTATUS(status), s.count, s.pause_msec);
     if (s.own_program)
-        g_warning("supervise: %s did not start; the next daemon is of the program that runs",
+        g_warning("supervise: the daemon of %s ended before it was ready; the next one is of the "
+                  "program that runs",
                   s.path);
 }
 
@@ -483,7 +513,25 @@ static void ask_to_end(int signal_number)
 {
     if (s.child)
         (void)kill(s.child, signal_number);
-    s.kill_msec = now_msec() + STOP_MSEC;
+    if (s.kill_msec == 0)
+        s.kill_msec = now_msec() + STOP_MSEC;
+}
+
+/* SIGTERM leaves the views to the next supervisor; for SIGINT there has to be a daemon that ends
+ * them, and hears it. */
+static void stop(int signal_number)
+{
+    bool insists = s.stopping == signal_number;
+
+    s.stopping = signal_number;
+    s.renewing = false;
+    if (signal_number == SIGTERM || s.ready || insists)
+        ask_to_end(signal_number);
+}
+
+static bool has_views_to_end(void)
+{
+    return s.stopping == SIGINT && s.count > 0 && !s.last;
 }
 
 /* The end of a trial, or -1. */
@@ -546,8 +594,7 @@ static void on_signals(char **argv)
 
     while (read(s.signal_fd, &info, sizeof(info)) == sizeof(info)) {
         if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) {
-            s.stopping = true;
-            ask_to_end((int)info.ssi_signo);
+            stop((int)info.ssi_signo);
         } else if (info.ssi_signo == SIGHUP && !s.stopping) {
             renew(argv);
         }
@@ -560,6 +607,8 @@ static bool on_end(int status, int *ret_status)
     hear(LAST_MESSAGES); /* what it said last; it says no more */
     s.child = 0;
     s.kill_msec = 0;
+    if (s.stopping && WIFSIGNALED(status) && has_views_to_end())
+        return false;
     if (s.stopping) {
         *ret_status = WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILURE;
         return true;
@@ -613,7 +662,7 @@ static int supervise(char **argv)
         struct pollfd fds[] = {{.fd = s.socket_fd, .events = POLLIN},
                                {.fd = s.signal_fd, .events = POLLIN}};
         int status;
-        if (!s.child && s.stopping)
+        if (!s.child && s.stopping && !has_views_to_end())
             return EXIT_SUCCESS;
         if (!s.child && s.renewing) {
             s.renewing = false;

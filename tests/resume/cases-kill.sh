@@ -146,6 +146,32 @@ holds() { # FDS
     [ "$(fds_of "$SUPERVISOR")" = "$1" ]
 }
 
+# The container cannot be taken up at first, after its triggers were: they are still armed when it is.
+case_triggers_later() {
+    local nth
+    pressure_start later || return
+    exec 7<>"$PRESSURE/cpu"
+    printf 'some 20000 2000000\0' >&7
+    # Which call it is that fails: of the main thread, the first for a connection.
+    inject_into_next -e trace=epoll_ctl
+    daemon_replace || fail 'no new daemon'
+    nth=$(awk -v pid="$(daemon_pid)" '$1 == pid { n++ } /EPOLLONESHOT/ { print n; exit }' "$WORK/log/strace")
+    stop_tracer
+    check_match 'the call that is to fail' "$nth" '^[1-9][0-9]*$' || return
+    log_mark
+    inject_into_next -e trace=epoll_ctl -e inject="epoll_ctl:error=ENOMEM:when=$nth"
+    daemon_kill
+    eventually 10 none_waits || fail 'it waits for ever'
+    stop_tracer
+    check_eq 'lines of the log' "$(told 'will be tried again: Cannot allocate memory')" 1
+    check_eq 'views resumed' "$(status_of resumed)" 1
+    # poll(2) of a file without a trigger has an error at once.
+    check_eq 'the trigger' "$(perl -MIO::Poll=POLLPRI,POLLERR -e '
+        open my $file, "<&=7" or die; my $poll = IO::Poll->new; $poll->mask($file => POLLPRI);
+        $poll->poll(0.3); print $poll->events($file) & POLLERR ? "gone" : "armed"' 7<&7)" armed
+    exec 7>&-
+}
+
 # Counters go on: none jumps back, and loads are not seeded anew.
 case_monotonic() {
     local id=mono busy i stat last=0 up last_up=0 load
@@ -198,12 +224,33 @@ case_supervisor_ended() {
     check_eq 'containers after SIGINT' "$(status_of containers)" 0
 }
 
+# SIGINT when the daemon has just died, when there is none, and while the next one starts: it is another one that ends the views.
+case_supervisor_ended_between() {
+    local delay
+    for delay in 0 0.005 0.01 0.02 0.04 0.08; do
+        views_start between 2 || return
+        kill -STOP "$SUPERVISOR"
+        kill -9 "$(daemon_pid)"
+        if [ "$delay" = 0 ]; then
+            kill -INT "$SUPERVISOR" # it hears of both at once
+        else
+            kill -CONT "$SUPERVISOR"
+        fi
+        sleep "$delay"
+        supervisor_end INT
+        check_eq "records, mounts after SIGINT $delay s after the death" "$(records) $(own_mounts)" '0 0'
+        delete_all
+        supervisor_start || fail 'no new daemon' || return
+    done
+}
+
 # A second one on the same runtime directory; another one that only has to wait until a daemon has ended.
 case_second_supervisor() {
     local status daemon
-    timeout 10 "$WORK/bin/sysfsd" --supervise --config "$WORK/sysfsd.conf" --runtime-dir "$WORK/run" 2>"$WORK/log/second"
+    timeout 10 "$WORK/bin/sysfsd" --superv --config "$WORK/sysfsd.conf" --runtime-dir "$WORK/run" 2>"$WORK/log/second"
     status=$?
     check_eq 'its exit status' "$status" 1
+    check_eq 'lines that are no "another sysfsd"' "$(grep -c -v 'another sysfsd' "$WORK/log/second")" 1
     check_match 'its error' "$(cat "$WORK/log/second")" "another sysfsd .pid $(daemon_pid).* serves $WORK/run"
     answers || fail 'the first one does not answer'
     daemon=$(daemon_pid)
@@ -525,12 +572,14 @@ case_many() { # COUNT
 kill_cases() {
     run_case open-file case_open_file
     run_case triggers case_triggers
+    run_case triggers-later case_triggers_later
     run_case storm case_storm "${SYSFSD_TEST_KILLS:-50}"
     run_case upgrade case_upgrade 5
     run_case bad-upgrade case_bad_upgrade
     run_case monotonic case_monotonic
     run_case total-loss case_total_loss
     run_case supervisor-ended case_supervisor_ended
+    run_case supervisor-ended-between case_supervisor_ended_between
     run_case second-supervisor case_second_supervisor
     run_case heal-interrupted case_heal_interrupted KILL
     run_case heal-interrupted-by-upgrade case_heal_interrupted HUP

@@ -180,6 +180,29 @@ case_no_memory() {
     check_process_views memory
 }
 
+# What is read without being opened, and cannot be made now: an error, and never an empty file.
+case_constants_unreadable() {
+    local daemon path
+    views_start unreadable 1 || return
+    daemon=$(daemon_pid)
+    strace -f -qq -o "$WORK/log/strace" -e trace=openat,pread64 -e inject=openat,pread64:error=ENOMEM -p "$daemon" 2>"$WORK/log/strace.err" &
+    TRACER=$!
+    eventually 5 traced_or_gone "$daemon"
+    for path in proc/cpuinfo sys/devices/system/cpu/online sys/devices/system/cpu/present; do
+        if cat "/proc/${PIDS[0]}/root/$path" >"$WORK/log/text" 2>"$WORK/log/error"; then
+            [ -s "$WORK/log/text" ] || fail "/$path is empty"
+        else
+            check_match "/$path" "$(cat "$WORK/log/error")" 'Cannot allocate memory|Input/output error'
+        fi
+    done
+    stop_tracer
+    grep -q INJECTED "$WORK/log/strace" || fail 'no call failed'
+    sleep 0.3
+    for path in proc/cpuinfo sys/devices/system/cpu/online sys/devices/system/cpu/present; do
+        [ -n "$(cat "/proc/${PIDS[0]}/root/$path")" ] || fail "/$path is empty afterwards"
+    done
+}
+
 has_told() { # COUNT PATTERN
     [ "$(told "$2")" = "$1" ]
 }
@@ -339,20 +362,25 @@ case_trigger_flood() {
     note "$(tail -n 1 "$WORK/log/flood")"
 }
 
-# Anybody can send to the supervisor's socket, and is not heard: nor does it keep the supervisor from anything.
+# Only root can send to the supervisor's socket, and is not heard: nor does it keep the supervisor from anything.
 case_message_flood() {
     local i pid address flood=()
+    # shellcheck disable=SC2016 # perl's
+    local program='
+        socket my $socket, AF_UNIX, SOCK_DGRAM, 0 or die "socket: $!\n";
+        connect $socket, pack_sockaddr_un($ARGV[0]) or die "connect: $!\n";
+        my ($count, $end) = (0, 0);
+        $SIG{TERM} = sub { $end = 1 };
+        $count++ while !$end && defined send $socket, "FDSTOREREMOVE=1\nFDNAME=$ARGV[1]", 0;
+        print "$count\n"'
     views_start flooded 1 || return
     pid=$(daemon_pid)
-    address=$(tr '\0' '\n' <"/proc/$pid/environ" | sed -n 's/^NOTIFY_SOCKET=@//p')
+    address=$(tr '\0' '\n' <"/proc/$pid/environ" | sed -n 's/^NOTIFY_SOCKET=//p')
+    check_match 'anybody who sends' \
+        "$(timeout 10 setpriv --reuid 65534 --clear-groups perl -MSocket -e "$program" "$address" x 2>&1)" '^connect: Permission denied$'
     for i in 1 2 3 4; do
-        setpriv --reuid 65534 --clear-groups perl -MSocket -e '
-            socket my $socket, AF_UNIX, SOCK_DGRAM, 0 or die "socket: $!\n";
-            connect $socket, pack_sockaddr_un("\0$ARGV[0]") or die "connect: $!\n";
-            my ($count, $end) = (0, 0);
-            $SIG{TERM} = sub { $end = 1 };
-            $count++ while !$end && defined send $socket, "FDSTOREREMOVE=1\nFDNAME=$ARGV[1]", 0;
-            print "$count\n"' "$address" "$(printf "v%x" "$(jq -r .number "$WORK/run/containers/flooded0.json")")" >"$WORK/log/flood.$i" 2>&1 &
+        perl -MSocket -e "$program" "$address" "$(printf 'v%x' "$(jq -r .number "$WORK/run/containers/flooded0.json")")" \
+            >"$WORK/log/flood.$i" 2>&1 &
         flood+=($!)
     done
     sleep 0.5
@@ -453,6 +481,7 @@ case_cgroup_removed_under_readers() {
 starve_cases() {
     run_case few-files case_few_files 8
     run_case no-memory case_no_memory
+    run_case constants-unreadable case_constants_unreadable
     run_case poisoned case_poisoned
     run_case trigger-flood case_trigger_flood
     run_case message-flood case_message_flood

@@ -53,7 +53,8 @@ daemon_replace() {
 
 another_answers() { # PID
     local now
-    now=$(daemon_pid) && [ "$now" != "$1" ] && answers
+    # Two of them: one is a program that is only tried out.
+    now=$(daemon_pid) && [[ $now =~ ^[0-9]+$ ]] && [ "$now" != "$1" ] && answers
 }
 
 # Containers of an engine, each with its view; their roots are in ROOTS.
