@@ -62,6 +62,8 @@ class Hold:
 
 
 class Host:
+    left = []  # why something could not be taken away
+
     def __init__(self, build, files, bound, with_lxcfs=False, supervise=False):
         """files: to be read; bound: what an lxcfs container has."""
         self.build, self.files, self.bound = build, files, bound
@@ -192,18 +194,19 @@ class Host:
             process.terminate()
             try:
                 # lxcfs' load thread sleeps up to 5 s before it sees that it is to end; nothing is lost with it.
-                process.wait(1 if process is self.lxcfs else 20)
+                process.wait(1 if process is self.lxcfs else 20 + self.registered / 50)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
         if not self.work:
             return
-        mounts = [line.split()[1] for line in read('/proc/self/mounts').splitlines()]
-        for mount in reversed(mounts):
-            if mount == self.work or mount.startswith(self.work + '/'):
-                subprocess.run(['umount', '-l', mount], check=False)
+        if any(line.split()[1] == self.work for line in read('/proc/self/mounts').splitlines()):
+            subprocess.run(['umount', '-l', self.work], check=False)  # and all below
         for own in self.cgroups:
-            wait_for(lambda own=own: self.remove_cgroup(own), 10 + self.registered / 20, f'removing {own}')
+            try:
+                wait_for(lambda own=own: self.remove_cgroup(own), 10 + self.registered / 20, f'removing {own}')
+            except BenchError as error:  # no reason to lose the figures
+                Host.left.append(str(error))
         if self.lxcfs and not self.lxcfs_runtime_was_there:
             for directory, _, _ in os.walk('/run/lxcfs', topdown=False):
                 try:

@@ -230,9 +230,11 @@ def main(top):
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, lambda number, frame: sys.exit(128 + number))
         run(top, options, build)
+        for why in Host.left:
+            print(f'bench: {why}', file=sys.stderr)
+        return 1 if Host.left else 0
     except (BenchError, OSError) as error:
         print(f'bench: {error}', file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
-    return 0

@@ -109,13 +109,20 @@ def memory(host):
 
 
 def activity(process):
-    """Context switches and CPU nanoseconds of all threads."""
-    switches = nsec = 0
+    """Of each thread: context switches and CPU nanoseconds."""
+    threads = {}
     for task in os.listdir(f'/proc/{process.pid}/task'):
         status = read(f'/proc/{process.pid}/task/{task}/status')
-        switches += sum(int(line.split()[1]) for line in status.splitlines() if 'ctxt_switches' in line)
-        nsec += int(read(f'/proc/{process.pid}/task/{task}/schedstat').split()[0])
-    return switches, nsec
+        switches = sum(int(line.split()[1]) for line in status.splitlines() if 'ctxt_switches' in line)
+        threads[task] = (switches, int(read(f'/proc/{process.pid}/task/{task}/schedstat').split()[0]))
+    return threads
+
+
+def activity_since(process, before):
+    """Together; one that has ended was awake for that."""
+    now = activity(process)
+    switches = sum(now[task][0] - before.get(task, (0, 0))[0] for task in now) + len(before.keys() - now.keys())
+    return switches, sum(now[task][1] - before.get(task, (0, 0))[1] for task in now)
 
 
 def idle(host, settle, seconds):
@@ -126,8 +133,8 @@ def idle(host, settle, seconds):
     time.sleep(seconds)
     result = {'containers': host.registered, 'seconds': seconds}
     for name, process in daemons:
-        switches, nsec = activity(process)
-        result[name] = {'wakeups': switches - before[name][0], 'cpu_nsec': nsec - before[name][1]}
+        switches, nsec = activity_since(process, before[name])
+        result[name] = {'wakeups': switches, 'cpu_nsec': nsec}
     return result
 
 

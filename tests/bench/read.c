@@ -54,6 +54,7 @@ typedef struct Slot {
     uint32_t warm, block;
     uint64_t pause_nsec;
     uint64_t cpu_nsec, bytes;
+    bool probe; /* to say whether it is absent: that is a request to the daemon, too */
     bool absent;
     uint64_t times[MAX_BLOCK];
 } Slot;
@@ -153,8 +154,8 @@ static void reader_body(void *data)
         const char *path = reader->read->files[slot->file];
         struct statfs fs;
         /* A source with a daemon serves what is on FUSE. */
-        slot->absent =
-            statfs(path, &fs) < 0 || (fs.f_type == FUSE_MAGIC) != (reader->source->daemon != 0);
+        slot->absent = slot->probe && (statfs(path, &fs) < 0 ||
+                                       (fs.f_type == FUSE_MAGIC) != (reader->source->daemon != 0));
         if (!slot->absent)
             read_block(slot, path, cost);
         atomic_store(&slot->done, number);
@@ -222,6 +223,7 @@ static void run_block(Read *read, Source *source, unsigned file, Row *row, bool 
         slot->file = file;
         slot->warm = (uint32_t)read->warm;
         slot->block = record ? (uint32_t)read->block : 1;
+        slot->probe = !record;
         slot->pause_nsec = record ? read->pause_usec * 1000 : 0;
     }
     for (unsigned i = 0; i < read->readers; i++) {
