@@ -15,6 +15,9 @@
 
 #define CONFIG_ERROR g_quark_from_static_string("sysfsd-config")
 
+/* Without it "key[LANGUAGE]" is left out, and nobody says so. */
+#define LOAD_FLAGS G_KEY_FILE_KEEP_TRANSLATIONS
+
 typedef bool (*ApplyKey)(SfConfig *config, const char *value, char *error, size_t error_size);
 
 bool sf_config_log_level(const char *word, GLogLevelFlags *ret_level)
@@ -114,12 +117,11 @@ void sf_config_init(SfConfig *config)
 }
 
 /* GKeyFile does not tell lines: the number of the line that has the key (the last one, which
- * counts) or, without one, the header of a group; without a group, of the first line that has no
- * form at all. 0: none. */
+ * counts) or, without one, the header of the group. 0: none. */
 static unsigned find_line(const char *text, const char *group, const char *key)
 {
     SfSlice rest = sf_slice_str(text), line;
-    bool inside = false, before_groups = true;
+    bool inside = false;
     unsigned found = 0;
 
     for (unsigned number = 1; sf_slice_next_line(&rest, &line); number++) {
@@ -129,12 +131,9 @@ static unsigned find_line(const char *text, const char *group, const char *key)
         if (line.len == 0 || line.data[0] == '#')
             continue;
         if (header) {
-            inside = group && sf_slice_eq(sf_slice(line.data + 1, line.len - 2), group);
-            before_groups = false;
+            inside = sf_slice_eq(sf_slice(line.data + 1, line.len - 2), group);
             if (inside && !key)
                 return number;
-        } else if (!group && (!equals || before_groups)) {
-            return number;
         } else if (inside && equals &&
                    sf_slice_eq(sf_slice_trim(sf_slice(line.data, (size_t)(equals - line.data))),
                                key)) {
@@ -142,6 +141,54 @@ static unsigned find_line(const char *text, const char *group, const char *key)
         }
     }
     return found;
+}
+
+static const char *after_line(const char *text)
+{
+    const char *end = strchr(text, '\n');
+
+    return end ? end + 1 : text + strlen(text);
+}
+
+static bool is_well_formed(const char *text, unsigned lines)
+{
+    g_autoptr(GKeyFile) keyfile = g_key_file_new();
+    const char *end = text;
+
+    while (lines-- > 0)
+        end = after_line(end);
+    return end == text ||
+           g_key_file_load_from_data(keyfile, text, (gsize)(end - text), LOAD_FLAGS, NULL);
+}
+
+/* The first line that GKeyFile does not take, in a text that it does not take. */
+static unsigned find_malformed(const char *text)
+{
+    unsigned good = 0, bad = 0;
+
+    for (const char *rest = text; *rest; rest = after_line(rest))
+        bad++;
+    while (bad - good > 1) {
+        unsigned middle = good + (bad - good) / 2;
+        if (is_well_formed(text, middle))
+            good = middle;
+        else
+            bad = middle;
+    }
+    return bad;
+}
+
+/* The first line with a byte that is in no text, or 0. */
+static unsigned find_no_text(const char *text, size_t len)
+{
+    const char *end;
+
+    if (g_utf8_validate(text, (gssize)len, &end))
+        return 0;
+    unsigned line = 1;
+    for (const char *c = text; c < end; c++)
+        line += *c == '\n';
+    return line;
 }
 
 static bool apply_key(SfConfig *config, const char *file, const char *text, GKeyFile *keyfile,
@@ -211,12 +258,13 @@ bool sf_config_load_parts(SfConfig *config, const char *file, bool required, GEr
         g_propagate_error(error, g_steal_pointer(&local)); /* names the file and why */
         return false;
     }
-    if (strlen(text) != len || !g_utf8_validate(text, (gssize)len, NULL)) {
-        g_set_error(error, CONFIG_ERROR, 0, "%s: not UTF-8 text", file);
+    unsigned no_text = find_no_text(text, len);
+    if (no_text > 0) {
+        g_set_error(error, CONFIG_ERROR, 0, "%s:%u: not UTF-8 text", file, no_text);
         return false;
     }
-    if (len > 0 && !g_key_file_load_from_data(keyfile, text, len, G_KEY_FILE_NONE, &local)) {
-        g_set_error(error, CONFIG_ERROR, 0, "%s:%u: %s", file, find_line(text, NULL, NULL),
+    if (len > 0 && !g_key_file_load_from_data(keyfile, text, len, LOAD_FLAGS, &local)) {
+        g_set_error(error, CONFIG_ERROR, 0, "%s:%u: %s", file, find_malformed(text),
                     local->message);
         return false;
     }

@@ -77,6 +77,14 @@ static int usage_error(const char *format, const char *what)
     return EXIT_USAGE;
 }
 
+static int end_output(void)
+{
+    if (fflush(stdout) == 0)
+        return EXIT_SUCCESS;
+    (void)fprintf(stderr, "sysfsd: standard output: %s\n", g_strerror(errno));
+    return EXIT_FAILURE;
+}
+
 /* -1: go on; else the exit status. */
 static int parse_options(int argc, char **argv)
 {
@@ -90,7 +98,8 @@ static int parse_options(int argc, char **argv)
                                             {NULL, 0, NULL, 0}};
     GLogLevelFlags level;
 
-    for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+    opterr = 0;
+    for (int c; (c = getopt_long(argc, argv, ":", options, NULL)) != -1;) {
         switch (c) {
         case 'c':
             arg_config = optarg;
@@ -114,12 +123,14 @@ static int parse_options(int argc, char **argv)
             break;
         case 'V':
             (void)puts("sysfsd " SYSFSD_VERSION);
-            return EXIT_SUCCESS;
+            return end_output();
         case 'h':
             print_help();
-            return EXIT_SUCCESS;
+            return end_output();
+        case ':':
+            return usage_error("%s: the option needs an argument", argv[optind - 1]);
         default:
-            return EXIT_USAGE; /* getopt has said why */
+            return usage_error("%s: no such option", argv[optind - 1]);
         }
     }
     if (optind < argc)
@@ -157,6 +168,7 @@ static bool load_first_config(SfConfig *config)
     if (load_config(config, sf_config_load, &error))
         return true;
     if (arg_check_config || !sf_fd_store_has_views()) {
+        sf_log_clean(error->message);
         (void)fprintf(stderr, "sysfsd: %s\n", error->message);
         return false;
     }

@@ -15,13 +15,33 @@
 #include "lib/base/id.h"
 #include "lib/base/number.h"
 
+#define LINE_MAX_BYTES 1024u
+/* Of a longer one, its end, which says why. */
+#define LINE_TAIL 200u
+
+/* What was named may be of any length. */
+static void shorten(char *line)
+{
+    static const char gap[] = " ... ";
+    size_t len = strlen(line), tail = LINE_TAIL + sizeof(gap) - 1;
+
+    if (len <= LINE_MAX_BYTES)
+        return;
+    memcpy(line + LINE_MAX_BYTES - tail, gap, sizeof(gap) - 1);
+    memmove(line + LINE_MAX_BYTES - LINE_TAIL, line + len - LINE_TAIL, LINE_TAIL + 1);
+}
+
 SfCtlExit sf_ctl_fail(SfCtlExit code, const char *format, ...)
 {
-    char line[2048];
+    SF_CLEANUP_FREE char *line = NULL;
     va_list args;
     va_start(args, format);
-    (void)vsnprintf(line, sizeof(line), format, args);
+    if (vasprintf(&line, format, args) < 0)
+        line = strdup("out of memory");
     va_end(args);
+    if (!line)
+        return code;
+    shorten(line);
     for (char *p = line; *p; p++)
         if ((unsigned char)*p < ' ' || *p == 0x7f)
             *p = '?';

@@ -133,7 +133,7 @@ SfCtlExit sf_ctl_cat(const SfCtl *ctl, int argc, char **args)
     return code;
 }
 
-/* Starts diff(1). out_fd: its standard output, -1 for ours. */
+/* Starts diff(1). out_fd: where all it says goes. */
 static int spawn_diff(const SfCtl *ctl, const View *view, const char *path, int out_fd,
                       pid_t *ret_pid)
 {
@@ -173,8 +173,9 @@ static int spawn_diff(const SfCtl *ctl, const View *view, const char *path, int 
     (void)sigaddset(&set, SIGPIPE);
     (void)posix_spawnattr_setsigdefault(&attributes, &set);
     (void)posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
-    if (out_fd >= 0)
-        r = -posix_spawn_file_actions_adddup2(&actions, out_fd, STDOUT_FILENO);
+    r = -posix_spawn_file_actions_adddup2(&actions, out_fd, STDOUT_FILENO);
+    if (r == 0)
+        r = -posix_spawn_file_actions_adddup2(&actions, out_fd, STDERR_FILENO);
     if (r == 0)
         r = -posix_spawnp(ret_pid, "diff", &actions, &attributes, arguments, environ);
     (void)posix_spawn_file_actions_destroy(&actions); /* these two only free memory */
@@ -182,7 +183,7 @@ static int spawn_diff(const SfCtl *ctl, const View *view, const char *path, int 
     return r;
 }
 
-/* diff's own exit status: 0 same, 1 different, 2 trouble (told by it on stderr). */
+/* diff's own exit status: 0 same, 1 different, 2 trouble (told by it in its last line). */
 static int wait_diff(pid_t pid, bool *ret_differs)
 {
     int status;
@@ -190,14 +191,14 @@ static int wait_diff(pid_t pid, bool *ret_differs)
         if (errno != EINTR)
             return -errno;
     if (!WIFEXITED(status))
-        return WIFSIGNALED(status) && WTERMSIG(status) == SIGPIPE ? -EPIPE : -EINTR;
+        return -EINTR;
     if (WEXITSTATUS(status) > 1)
         return -EIO;
     *ret_differs = WEXITSTATUS(status) == 1;
     return 0;
 }
 
-/* Into memory. */
+/* Into memory. -EIO: *ret_text says what diff(1) has met. */
 static int capture_diff(const SfCtl *ctl, const View *view, const char *path, char **ret_text,
                         size_t *ret_len, bool *ret_differs)
 {
@@ -217,9 +218,20 @@ static int capture_diff(const SfCtl *ctl, const View *view, const char *path, ch
     int waited = wait_diff(pid, ret_differs);
     if (r == 0)
         r = waited;
-    if (r == 0)
+    if (r == 0 || r == -EIO)
         *ret_text = sf_steal_ptr(&text);
     return r;
+}
+
+/* What diff(1) has said last, without its name. */
+static const char *last_words(char *text)
+{
+    size_t len = strlen(text);
+    while (len > 0 && text[len - 1] == '\n')
+        text[--len] = '\0';
+    const char *line = strrchr(text, '\n');
+    line = line ? line + 1 : text;
+    return strncmp(line, "diff: ", 6) == 0 ? line + 6 : line;
 }
 
 /* One file; its result goes to `results` (JSON) or is printed. */
@@ -228,25 +240,15 @@ static SfCtlExit diff_file(const SfCtl *ctl, const View *view, const char *path,
     bool differs = false;
     SF_CLEANUP_FREE char *text = NULL;
     size_t len = 0;
-    pid_t pid;
-    int r;
-    if (ctl->json) {
-        r = capture_diff(ctl, view, path, &text, &len, &differs);
-    } else {
-        (void)fflush(stdout);
-        r = spawn_diff(ctl, view, path, -1, &pid);
-        if (r == 0)
-            r = wait_diff(pid, &differs);
-    }
+    int r = capture_diff(ctl, view, path, &text, &len, &differs);
     if (r == -ENOENT)
         return sf_ctl_fail(SF_CTL_FAILED, "diff: the program is not installed (package diffutils)");
-    if (r == -EPIPE)
-        return SF_CTL_FAILED; /* nobody reads any more */
     if (r < 0)
         return sf_ctl_fail(SF_CTL_FAILED, "%s: diff of %s failed: %s", view->id, path,
-                           strerrordesc_np(-r));
-    if (!ctl->json)
-        return SF_CTL_OK;
+                           r == -EIO && len > 0 ? last_words(text) : strerrordesc_np(-r));
+    if (!ctl->json) /* main() tells what is wrong with standard output */
+        return fwrite(text, 1, len, stdout) == len && fflush(stdout) == 0 ? SF_CTL_OK
+                                                                          : SF_CTL_FAILED;
     json_t *string = json_stringn(text ? text : "", len);
     if (!string ||
         json_array_append_new(results, json_pack("{s:s, s:b, s:o}", "path", path, "differs",

@@ -325,6 +325,10 @@ int main(int argc, char **argv)
         return EXIT_FAILURE;
     (void)signal(SIGPIPE, SIG_IGN); /* a runtime that reads no stderr must not kill us half way */
     int r = parse_argv(argc, argv);
+    if (r == 0 && fflush(stdout) != 0) {
+        say("standard output: %s", strerrordesc_np(errno));
+        return EXIT_FAILURE;
+    }
     if (r <= 0)
         return r < 0 ? EXIT_USAGE : EXIT_SUCCESS;
 

@@ -93,11 +93,12 @@ static SfEntry *resolve_pid(SfRegistry *registry, const char *name, SfControlErr
     uint64_t pid;
     unsigned count;
 
-    if (sf_slice_u64(sf_slice_str(name + strlen("pid:")), &pid) < 0 || pid == 0 ||
-        pid > INT32_MAX) {
+    if (sf_slice_u64(sf_slice_str(name + strlen("pid:")), &pid) < 0 || pid == 0) {
         (void)sf_fail_parameter(error, "container", "not a process: %s", name);
         return NULL;
     }
+    if (pid > INT32_MAX)
+        return no_such(name, error);
     g_autofree SfEntry **entries = sf_registry_entries(registry, &count);
     for (unsigned i = 0; i < count; i++) {
         if (sf_container_init_pid(entries[i]->container) == (pid_t)pid)

@@ -247,6 +247,9 @@ check "pid:N where N is no number" exits 3 inspect pid:12x
 check "pid:N where N is no process's" exits 3 inspect pid:0
 check "no such container: cat" exits 3 cat nope /proc/meminfo
 check "no such container: diff" exits 3 diff nope
+check "no such container: a pid past all" exits 3 inspect pid:99999999999999
+check "no such container: a name without an end" exits 3 inspect "$(printf '%05000d' 0)"
+check "... says so" eval 'says "no such container$" && [ "$(wc -c <"$ERR")" -lt 1200 ]'
 check "no such container: detach" exits 3 detach nope
 check "error: stdout is empty" test ! -s "$OUT"
 
@@ -280,9 +283,20 @@ check "diff: a directory" exits 1 diff web-1 /sys/devices/system/cpu
 check "diff: ... says so" says 'Is a directory'
 on_terminal diff web-1 /proc/uptime
 check "diff: colour on a terminal" has $'\033'
+for arguments in "diff web-1" "diff web-1 /proc/uptime" "cat web-1 /proc/stat" list; do
+    # shellcheck disable=SC2086 # words are meant
+    "$BINDIR/sysfs-ctl" --runtime-dir "$RUN" $arguments >/dev/full 2>"$ERR"
+    RC=$?
+    check "standard output is full: $arguments" eval '[ $RC = 1 ] && [ "$(wc -l <"$ERR")" = 1 ] && says "^sysfs-ctl: standard output: No space left"'
+done
 NO_COLOR=1 on_terminal diff web-1 /proc/uptime
 check "diff: NO_COLOR" eval '! has $'"'\\033'"
 mkdir "$WORK/empty"
+printf '#!/bin/sh\necho partial\necho "diff: memory exhausted" >&2\nexit 2\n' >"$WORK/empty/diff"
+chmod +x "$WORK/empty/diff"
+PATH=$WORK/empty ctl diff web-1 /proc/uptime
+check "diff fails: one line, with its words" eval '[ $RC = 1 ] && [ "$(wc -l <"$ERR")" = 1 ] && says "web-1: diff of /proc/uptime failed: memory exhausted$"'
+rm "$WORK/empty/diff"
 PATH=$WORK/empty ctl diff web-1 /proc/uptime
 check "diff is not installed" eval '[ $RC = 1 ] && says "not installed"'
 

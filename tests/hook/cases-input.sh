@@ -190,6 +190,12 @@ case_usage() {
     done
     local program
     for program in "$WORK/bin/sysfs-hook" "$SBINDIR/sysfsd"; do
+        "$program" --version </dev/null >/dev/full 2>"$WORK/log/hook.err"
+        check_eq "the exit status of ${program##*/} that cannot write" $? 1
+        check_match 'its words' "$(cat "$WORK/log/hook.err")" '^sysfs[a-z-]*: standard output: No space left on device$'
+        "$program" --frobnicate </dev/null >/dev/null 2>"$WORK/log/hook.err"
+        check_eq "the exit status of ${program##*/} with an unknown option" $? 2
+        check_match 'its words' "$(cat "$WORK/log/hook.err")" '^sysfs[a-z-]*: .*--frobnicate'
         timeout 10 "$program" --runtime-dir '' </dev/null >/dev/null 2>"$WORK/log/hook.err"
         check_eq "the exit status of ${program##*/} with an empty name" $? 2
         check_match 'its words' "$(cat "$WORK/log/hook.err")" '^sysfs[a-z-]*: --runtime-dir: .* is empty'

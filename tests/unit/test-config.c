@@ -109,8 +109,12 @@ static void test_malformed(void **state)
     assert_bad("workers=1\n", -1, ":1:", "");
     assert_bad("[daemon]\nworkers=1\nwhat is this\n", -1, ":3:", "");
     assert_bad("[daemon\nworkers=1\n", -1, ":1:", "");
-    assert_bad("[daemon]\nworkers=1\0\nnonsense=1\n", 31, "", "UTF-8");
-    assert_bad("[daemon]\nlog-level=\377\n", -1, "", "UTF-8");
+    assert_bad("[daemon]\n\n[bad]name]\n[daemon]\n", -1, ":3:", "");
+    assert_bad("[daemon]\n# one\n = 3\nworkers=1\n", -1, ":3:", "");
+    assert_bad("[daemon]\nworkers=1\n[a\033b]", -1, ":3:", "");
+    assert_bad("[daemon]\nlog-level[de]=debug\n", -1, ":2:", "log-level[de]");
+    assert_bad("[daemon]\nworkers=1\0\nnonsense=1\n", 31, ":2:", "UTF-8");
+    assert_bad("[daemon]\nlog-level=\377\n", -1, ":2:", "UTF-8");
 }
 
 static void test_files(void **state)
