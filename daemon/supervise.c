@@ -50,8 +50,8 @@
 /* Closing a file can take the kernel some 10 ms, in which a container has made and closed the next
  * one: signals and the watchdog are looked at in between. */
 #define MESSAGES_AT_ONCE 16u
-/* More than wait for us: net.unix.max_dgram_qlen is 10, or 512 with systemd. Without a limit
- * others, who can write to the socket though nobody hears them, could keep us there. */
+/* More than wait for us: net.unix.max_dgram_qlen is 10, or 512 with systemd. Without a limit others
+ * of root, who are not heard, could keep us there. */
 #define LAST_MESSAGES 16384u
 #define DISPLACED_MAX 32
 /* There are not so many options. */
@@ -380,7 +380,7 @@ static int open_socket(void)
     s.directory_fd = make_directory();
     if (s.directory_fd < 0)
         return s.directory_fd;
-    (void)snprintf(s.address, sizeof(s.address), "/proc/%d/fd/%d/notify", (int)getpid(),
+    (void)snprintf(s.address, sizeof(s.address), SF_OPEN_FILE "/notify", (int)getpid(),
                    s.directory_fd);
     memcpy(address.sun_path, s.address, sizeof(s.address));
     s.socket_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -437,9 +437,9 @@ static void start_daemon(char **argv)
     s.ready = false;
     s.refused = false;
     s.kill_msec = 0; /* meant for one before */
-    s.last = s.stopping != 0;
     if (pid > 0) {
         s.child = pid;
+        s.last = s.stopping != 0;
         return;
     }
     g_warning("supervise: cannot start the daemon: %s", g_strerror(errno));

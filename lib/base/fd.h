@@ -11,6 +11,8 @@
 
 /* What this process executes, whatever has become of the name it had (proc(5)). */
 #define SF_OWN_PROGRAM "/proc/self/exe"
+/* printf(3), int and int: an open file of a process. */
+#define SF_OPEN_FILE "/proc/%d/fd/%d"
 
 /* Closes fd if it is one (>= 0); errno is kept. Returns -1, so that `fd = sf_close(fd)` reads well.
  */
