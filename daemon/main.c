@@ -96,6 +96,7 @@ static int parse_options(int argc, char **argv)
                                             {"version", no_argument, NULL, 'V'},
                                             {"help", no_argument, NULL, 'h'},
                                             {NULL, 0, NULL, 0}};
+    char letter[] = "-?";
     GLogLevelFlags level;
 
     opterr = 0;
@@ -130,7 +131,9 @@ static int parse_options(int argc, char **argv)
         case ':':
             return usage_error("%s: the option needs an argument", argv[optind - 1]);
         default:
-            return usage_error("%s: no such option", argv[optind - 1]);
+            letter[1] = (char)optopt;
+            return usage_error("%s: no such option",
+                               optopt && !strchr("crlskVh", optopt) ? letter : argv[optind - 1]);
         }
     }
     if (optind < argc)

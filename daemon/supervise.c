@@ -27,6 +27,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "daemon/control/registry.h"
 #include "lib/base/fd.h"
 
 #define STORE_MAX 36864u
@@ -531,7 +532,11 @@ static void stop(int signal_number)
 
 static bool has_views_to_end(void)
 {
-    return s.stopping == SIGINT && s.count > 0 && !s.last;
+    bool found = false;
+
+    for (unsigned i = 0; i < s.count && !found; i++)
+        found = g_str_has_prefix(s.stored[i].name, SF_FD_NAME_VIEW);
+    return s.stopping == SIGINT && found && !s.last;
 }
 
 /* The end of a trial, or -1. */
@@ -601,13 +606,25 @@ static void on_signals(char **argv)
     }
 }
 
-/* True with the exit status when there is nothing more to do. */
-static bool on_end(int status, int *ret_status)
+/* Its number stays its own until on_end(). */
+static bool has_ended(void)
 {
+    siginfo_t info = {0};
+
+    return s.child && waitid(P_PID, (id_t)s.child, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+           info.si_pid == s.child;
+}
+
+/* True with the exit status when there is nothing more to do. */
+static bool on_end(int *ret_status)
+{
+    int status = 0;
+
     hear(LAST_MESSAGES); /* what it said last; it says no more */
+    (void)waitpid(s.child, &status, 0);
     s.child = 0;
     s.kill_msec = 0;
-    if (s.stopping && WIFSIGNALED(status) && has_views_to_end())
+    if (has_views_to_end())
         return false;
     if (s.stopping) {
         *ret_status = WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILURE;
@@ -661,7 +678,6 @@ static int supervise(char **argv)
     for (;;) {
         struct pollfd fds[] = {{.fd = s.socket_fd, .events = POLLIN},
                                {.fd = s.signal_fd, .events = POLLIN}};
-        int status;
         if (!s.child && s.stopping && !has_views_to_end())
             return EXIT_SUCCESS;
         if (!s.child && s.renewing) {
@@ -674,8 +690,7 @@ static int supervise(char **argv)
         hear(MESSAGES_AT_ONCE);
         on_signals(argv);
         on_time();
-        if (s.child && waitpid(s.child, &status, WNOHANG) == s.child &&
-            on_end(status, &exit_status))
+        if (has_ended() && on_end(&exit_status))
             return exit_status;
         reap_orphans();
     }

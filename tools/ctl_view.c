@@ -12,6 +12,7 @@
 #include <spawn.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -133,8 +134,8 @@ SfCtlExit sf_ctl_cat(const SfCtl *ctl, int argc, char **args)
     return code;
 }
 
-/* Starts diff(1). out_fd: where all it says goes. */
-static int spawn_diff(const SfCtl *ctl, const View *view, const char *path, int out_fd,
+/* Starts diff(1), with these as its output and its errors. */
+static int spawn_diff(const SfCtl *ctl, const View *view, const char *path, int out_fd, int err_fd,
                       pid_t *ret_pid)
 {
     char host_label[PATH_MAX + 32], view_label[PATH_MAX + 256], full[2 * PATH_MAX];
@@ -175,7 +176,7 @@ static int spawn_diff(const SfCtl *ctl, const View *view, const char *path, int 
     (void)posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
     r = -posix_spawn_file_actions_adddup2(&actions, out_fd, STDOUT_FILENO);
     if (r == 0)
-        r = -posix_spawn_file_actions_adddup2(&actions, out_fd, STDERR_FILENO);
+        r = -posix_spawn_file_actions_adddup2(&actions, err_fd, STDERR_FILENO);
     if (r == 0)
         r = -posix_spawnp(ret_pid, "diff", &actions, &attributes, arguments, environ);
     (void)posix_spawn_file_actions_destroy(&actions); /* these two only free memory */
@@ -183,7 +184,7 @@ static int spawn_diff(const SfCtl *ctl, const View *view, const char *path, int 
     return r;
 }
 
-/* diff's own exit status: 0 same, 1 different, 2 trouble (told by it in its last line). */
+/* diff's own exit status: 0 same, 1 different, 2 trouble (told by it on stderr). */
 static int wait_diff(pid_t pid, bool *ret_differs)
 {
     int status;
@@ -203,10 +204,11 @@ static int capture_diff(const SfCtl *ctl, const View *view, const char *path, ch
                         size_t *ret_len, bool *ret_differs)
 {
     int fds[2];
-    if (pipe2(fds, O_CLOEXEC) < 0)
+    SF_CLEANUP_FD int err_fd = memfd_create("diff", MFD_CLOEXEC);
+    if (err_fd < 0 || pipe2(fds, O_CLOEXEC) < 0)
         return -errno;
     pid_t pid;
-    int r = spawn_diff(ctl, view, path, fds[1], &pid);
+    int r = spawn_diff(ctl, view, path, fds[1], err_fd, &pid);
     (void)sf_close(fds[1]);
     if (r < 0) {
         (void)sf_close(fds[0]);
@@ -218,8 +220,10 @@ static int capture_diff(const SfCtl *ctl, const View *view, const char *path, ch
     int waited = wait_diff(pid, ret_differs);
     if (r == 0)
         r = waited;
-    if (r == 0 || r == -EIO)
+    if (r == 0)
         *ret_text = sf_steal_ptr(&text);
+    else if (r == -EIO && lseek(err_fd, 0, SEEK_SET) == 0)
+        r = sf_read_stream(err_fd, SF_TEXT_MAX, ret_text, ret_len) < 0 ? -ENOMEM : -EIO;
     return r;
 }
 
@@ -245,7 +249,7 @@ static SfCtlExit diff_file(const SfCtl *ctl, const View *view, const char *path,
         return sf_ctl_fail(SF_CTL_FAILED, "diff: the program is not installed (package diffutils)");
     if (r < 0)
         return sf_ctl_fail(SF_CTL_FAILED, "%s: diff of %s failed: %s", view->id, path,
-                           r == -EIO && len > 0 ? last_words(text) : strerrordesc_np(-r));
+                           r == -EIO && text ? last_words(text) : strerrordesc_np(-r));
     if (!ctl->json) /* main() tells what is wrong with standard output */
         return fwrite(text, 1, len, stdout) == len && fflush(stdout) == 0 ? SF_CTL_OK
                                                                           : SF_CTL_FAILED;

@@ -138,9 +138,12 @@ static int parse_argv(int argc, char **argv)
             puts("sysfs-hook " SYSFSD_VERSION);
             return 0;
         default:
-            say("%s %.60s; see --help",
-                option == ':' ? "option without its argument:" : "unknown option:",
-                argv[optind - 1]);
+            if (option == '?' && optopt > 0 && optopt < OPT_RUNTIME_DIR)
+                say("unknown option: -%c; see --help", optopt);
+            else
+                say("%s %.60s; see --help",
+                    option == ':' ? "option without its argument:" : "unknown option:",
+                    argv[optind - 1]);
             return -EINVAL;
         }
     }

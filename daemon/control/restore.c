@@ -46,7 +46,7 @@ static void note_kept(uint64_t id, void *data)
 static int take_events(const SfRestore *restore, uint64_t id)
 {
     const SfFdStore *store = &restore->registry->options.store;
-    g_autofree char *name = g_strdup_printf(SF_FD_NAME_EVENT "%" G_GINT64_MODIFIER "x", id);
+    g_autofree char *name = sf_waiting_event_name(id);
     void *held;
 
     if (!g_hash_table_lookup_extended(restore->events, &id, NULL, &held)) {
@@ -84,7 +84,7 @@ static void adopt_kept(const SfRestore *restore, const SfEntry *entry, bool conn
 }
 
 /* The container is taken up: without its connection nobody knows of open files any more. */
-static void forget_kept(const SfRestore *restore, const SfEntry *entry, bool connected)
+static void forget_kept(SfRestore *restore, const SfEntry *entry, bool connected)
 {
     uint64_t number = sf_container_number(entry->container);
     const GArray *ids = g_hash_table_lookup(restore->kept, &number);
@@ -93,9 +93,12 @@ static void forget_kept(const SfRestore *restore, const SfEntry *entry, bool con
         uint64_t id = g_array_index(ids, uint64_t, i);
         const SfKeepNote *note = sf_keep_note(restore->keep, id);
         uint64_t kind = note ? atomic_load(&note->kind) : SF_KEEP_KIND_STATE;
-        (void)g_hash_table_remove(restore->events, &id);
-        if (kind != SF_KEEP_KIND_STATE && !(connected && sf_view_keeps(kind)))
+        if (kind != SF_KEEP_KIND_STATE && !(connected && sf_view_keeps(kind))) {
+            sf_waiting_drop_events(restore, id);
             sf_keep_remove(restore->keep, id);
+        } else {
+            (void)g_hash_table_remove(restore->events, &id); /* the view has its own */
+        }
     }
     (void)g_hash_table_remove(restore->kept, &number);
 }

@@ -155,6 +155,33 @@ static bool is_served(const SfRegistry *registry, uint64_t owner)
     return false;
 }
 
+char *sf_waiting_event_name(uint64_t id)
+{
+    return g_strdup_printf(SF_FD_NAME_EVENT "%" G_GINT64_MODIFIER "x", id);
+}
+
+void sf_waiting_drop_events(SfRestore *restore, uint64_t id)
+{
+    const SfFdStore *store = &restore->registry->options.store;
+    g_autofree char *name = sf_waiting_event_name(id);
+
+    if (g_hash_table_remove(restore->events, &id) && store->drop)
+        store->drop(store->data, name);
+}
+
+static void drop_all_events(SfRestore *restore)
+{
+    GHashTableIter iter;
+    void *id;
+
+    for (;;) {
+        g_hash_table_iter_init(&iter, restore->events);
+        if (!g_hash_table_iter_next(&iter, &id, NULL))
+            return;
+        sf_waiting_drop_events(restore, *(const uint64_t *)id);
+    }
+}
+
 /* Once nothing waits: what is left belongs to nobody. */
 static void drop_rest(SfRestore *restore)
 {
@@ -165,6 +192,7 @@ static void drop_rest(SfRestore *restore)
         return;
     g_hash_table_foreach(restore->kept, remove_kept, restore->keep);
     g_clear_pointer(&restore->kept, g_hash_table_unref);
+    drop_all_events(restore);
     for (unsigned i = workers; options->keep && i < SF_KEEP_JOURNALS; i++) {
         uint64_t owner = atomic_load(sf_keep_journal_owner(restore->keep, i));
         if (owner != 0 && !is_served(restore->registry, owner)) /* 0: about to be taken, maybe */

@@ -196,6 +196,9 @@ case_usage() {
         "$program" --frobnicate </dev/null >/dev/null 2>"$WORK/log/hook.err"
         check_eq "the exit status of ${program##*/} with an unknown option" $? 2
         check_match 'its words' "$(cat "$WORK/log/hook.err")" '^sysfs[a-z-]*: .*--frobnicate'
+        "$program" -xy </dev/null >/dev/null 2>"$WORK/log/hook.err"
+        check_eq "the exit status of ${program##*/} with unknown letters" $? 2
+        check_match 'its words' "$(cat "$WORK/log/hook.err")" '^sysfs[a-z-]*: .*-x'
         timeout 10 "$program" --runtime-dir '' </dev/null >/dev/null 2>"$WORK/log/hook.err"
         check_eq "the exit status of ${program##*/} with an empty name" $? 2
         check_match 'its words' "$(cat "$WORK/log/hook.err")" '^sysfs[a-z-]*: --runtime-dir: .* is empty'

@@ -146,10 +146,10 @@ holds() { # FDS
     [ "$(fds_of "$SUPERVISOR")" = "$1" ]
 }
 
-# The container cannot be taken up at first, after its triggers were: they are still armed when it is.
-case_triggers_later() {
+# A container with an armed trigger is not taken up by the next daemon, after its trigger was.
+not_taken_up() { # ID HOW-OFTEN (of strace: "", "+")
     local nth
-    pressure_start later || return
+    pressure_start "$1" || return
     exec 7<>"$PRESSURE/cpu"
     printf 'some 20000 2000000\0' >&7
     # Which call it is that fails: of the main thread, the first for a connection.
@@ -159,8 +159,29 @@ case_triggers_later() {
     stop_tracer
     check_match 'the call that is to fail' "$nth" '^[1-9][0-9]*$' || return
     log_mark
-    inject_into_next -e trace=epoll_ctl -e inject="epoll_ctl:error=ENOMEM:when=$nth"
+    inject_into_next -e trace=epoll_ctl -e inject="epoll_ctl:error=ENOMEM:when=$nth$2"
     daemon_kill
+    eventually 10 answers || fail 'no new daemon'
+}
+
+# It ends before it is: nobody holds the trigger any more.
+case_triggers_never() {
+    local fds pid
+    fds=$(fds_of "$SUPERVISOR")
+    not_taken_up never + || return
+    check_eq 'containers that wait' "$(status_of waiting)" 1
+    pid=$(daemon_pid)
+    kill -9 "$PROCESS"
+    eventually 20 none_waits || fail 'it waits for ever'
+    stop_tracer
+    check_eq 'pressure files of the daemon' "$(find "/proc/$pid/fd" -lname '*.pressure' | wc -l)" 0
+    eventually 5 holds "$fds" || fail "the supervisor holds $(fds_of "$SUPERVISOR") files, before: $fds"
+    exec 7>&-
+}
+
+# It is a moment later: the trigger is still armed.
+case_triggers_later() {
+    not_taken_up later '' || return
     eventually 10 none_waits || fail 'it waits for ever'
     stop_tracer
     check_eq 'lines of the log' "$(told 'will be tried again: Cannot allocate memory')" 1
@@ -226,7 +247,7 @@ case_supervisor_ended() {
 
 # SIGINT when the daemon has just died, when there is none, and while the next one starts: it is another one that ends the views.
 case_supervisor_ended_between() {
-    local delay
+    local delay first pid
     for delay in 0 0.005 0.01 0.02 0.04 0.08; do
         views_start between 2 || return
         kill -STOP "$SUPERVISOR"
@@ -239,6 +260,18 @@ case_supervisor_ended_between() {
         sleep "$delay"
         supervisor_end INT
         check_eq "records, mounts after SIGINT $delay s after the death" "$(records) $(own_mounts)" '0 0'
+        delete_all
+        supervisor_start || fail 'no new daemon' || return
+    done
+    for first in HUP TERM; do # either ends the daemon, and leaves the views
+        views_start between 2 || return
+        pid=$SUPERVISOR
+        [ $first = HUP ] || pid=$(daemon_pid)
+        kill -$first "$pid"
+        kill -INT "$SUPERVISOR"
+        wait "$SUPERVISOR"
+        SUPERVISOR=''
+        check_eq "records, mounts after SIGINT behind SIG$first" "$(records) $(own_mounts)" '0 0'
         delete_all
         supervisor_start || fail 'no new daemon' || return
     done
@@ -572,6 +605,7 @@ case_many() { # COUNT
 kill_cases() {
     run_case open-file case_open_file
     run_case triggers case_triggers
+    run_case triggers-never case_triggers_never
     run_case triggers-later case_triggers_later
     run_case storm case_storm "${SYSFSD_TEST_KILLS:-50}"
     run_case upgrade case_upgrade 5
