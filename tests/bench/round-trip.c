@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * round-trip [--samples N] [--pause USEC] [--bytes N] [--pinned]: what FUSE itself costs on this
- * machine, by the ways in which a server can be woken and can answer. One file of constant text,
- * which nothing is rendered for, is opened, read to its end and closed; the rounds of all ways are
- * interleaved, and the kernel's own files are read in turn with them.
+ * round-trip [--samples N] [--pause USEC] [--bytes N] [--pinned] [--cgroup DIR]...: what FUSE
+ * itself costs on this machine, by the ways in which a server can be woken and can answer. One file
+ * of constant text, which nothing is rendered for, is opened, read to its end and closed; the
+ * rounds of all ways are interleaved, and the kernel's own files are read in turn with them.
  *
  * Needs root; mounts in a mount namespace of its own. A way that this kernel has not, or not
  * switched on (the module parameter enable_uring of fuse), is left out, and said.
@@ -151,6 +151,19 @@ static void start(Subject *subject, const Way *way, const Options *options, cons
                  way->name);
 }
 
+/* Of readers alone, as those of a container are. */
+static void join(char **cgroups)
+{
+    for (char **cgroup = cgroups; cgroup && *cgroup; cgroup++) {
+        g_autofree char *path = g_build_filename(*cgroup, "cgroup.procs", NULL);
+        int fd = open(path, O_WRONLY | O_CLOEXEC);
+        if (fd < 0 || write(fd, "0", 1) != 1)
+            bench_die("%s", path);
+        (void)close(fd);
+    }
+    g_strfreev(cgroups);
+}
+
 static double percentile_usec(const Subject *subject, unsigned percent)
 {
     return (double)bench_percentile(subject->nsec, subject->count, percent) / 1000;
@@ -170,11 +183,13 @@ static void parse(int argc, char **argv, Options *options)
 {
     gint samples = 2000, pause_usec = 0, bytes = 1500;
     gboolean pinned = FALSE;
+    char **cgroups = NULL;
     const GOptionEntry entries[] = {
         {"samples", 0, 0, G_OPTION_ARG_INT, &samples, "reads of each (2000)", "N"},
         {"pause", 0, 0, G_OPTION_ARG_INT, &pause_usec, "before each read (0)", "USEC"},
         {"bytes", 0, 0, G_OPTION_ARG_INT, &bytes, "of the text (1500)", "N"},
         {"pinned", 0, 0, G_OPTION_ARG_NONE, &pinned, "readers and servers on one CPU", NULL},
+        {"cgroup", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &cgroups, "that readers join", "DIR"},
         {0}};
     g_autoptr(GOptionContext) context = g_option_context_new(NULL);
     g_autoptr(GError) error = NULL;
@@ -190,7 +205,7 @@ static void parse(int argc, char **argv, Options *options)
                       error ? error->message : "an argument is out of range; see --help");
         exit(2);
     }
-    *options = (Options){(unsigned)samples, (unsigned)pause_usec, (size_t)bytes, pinned};
+    *options = (Options){(unsigned)samples, (unsigned)pause_usec, (size_t)bytes, pinned, cgroups};
 }
 
 int main(int argc, char **argv)
@@ -219,6 +234,7 @@ int main(int argc, char **argv)
             (Subject){.name = NATIVE[i], .what = "the kernel's own", .path = g_strdup(NATIVE[i])};
     for (unsigned i = 0; i < G_N_ELEMENTS(WAYS); i++)
         start(&subjects[count++], &WAYS[i], &options, "/mnt");
+    join(options.cgroups);
     for (unsigned i = 0; i < count; i++)
         subjects[i].nsec = g_new0(uint64_t, options.samples);
     for (unsigned done = 0; done < options.samples; done += CHUNK - UNCOUNTED) {

@@ -29,6 +29,7 @@ typedef struct Options {
     unsigned samples, pause_usec;
     size_t bytes;
     bool pinned;
+    char **cgroups; /* owned; NULL: none */
 } Options;
 
 struct Server {
