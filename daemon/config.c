@@ -157,8 +157,7 @@ static bool is_well_formed(const char *text, unsigned lines)
 
     while (lines-- > 0)
         end = after_line(end);
-    return end == text ||
-           g_key_file_load_from_data(keyfile, text, (gsize)(end - text), LOAD_FLAGS, NULL);
+    return g_key_file_load_from_data(keyfile, text, (gsize)(end - text), LOAD_FLAGS, NULL);
 }
 
 /* The first line that GKeyFile does not take, in a text that it does not take. */

@@ -12,6 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/base/text.h"
+
 static _Atomic int least = G_LOG_LEVEL_INFO;
 
 static const char *level_word(GLogLevelFlags level)
@@ -38,14 +40,6 @@ static const char *message_of(const GLogField *fields, gsize count)
     return "";
 }
 
-void sf_log_clean(char *text)
-{
-    for (char *c = text; *c; c++) {
-        if ((unsigned char)*c < ' ' || *c == 0x7f)
-            *c = '?';
-    }
-}
-
 static GLogWriterOutput write_log(GLogLevelFlags level, const GLogField *fields, gsize count,
                                   gpointer data)
 {
@@ -56,7 +50,7 @@ static GLogWriterOutput write_log(GLogLevelFlags level, const GLogField *fields,
         return G_LOG_WRITER_HANDLED;
 
     g_autofree char *message = g_strdup(message_of(fields, count));
-    sf_log_clean(message);
+    sf_make_printable(message);
     g_autofree char *line = g_strdup_printf("sysfsd: %s: %s\n", level_word(level), message);
     /* One write, so that lines of several threads are not mixed. A pipe that is writable takes
      * PIPE_BUF bytes without a wait (pipe(7)). A log that cannot be written is nobody's to be told.

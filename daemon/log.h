@@ -9,7 +9,5 @@
 #include <glib.h>
 
 void sf_log_start(void);
-/* Makes one printable line of a text: what files, cgroups and peers say may try to be more. */
-void sf_log_clean(char *text);
 /* The least important level that is written; may be changed at any time. */
 void sf_log_set_level(GLogLevelFlags level);

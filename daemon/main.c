@@ -26,6 +26,7 @@
 #include "daemon/log.h"
 #include "daemon/privileges.h"
 #include "daemon/supervise.h"
+#include "lib/base/text.h"
 
 #define EXIT_USAGE 2
 #define DEFAULT_RUNTIME_DIR "/run/sysfsd"
@@ -88,44 +89,54 @@ static int end_output(void)
 /* -1: go on; else the exit status. */
 static int parse_options(int argc, char **argv)
 {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-                                            {"runtime-dir", required_argument, NULL, 'r'},
-                                            {"log-level", required_argument, NULL, 'l'},
-                                            {"supervise", no_argument, NULL, 's'},
-                                            {"check-config", no_argument, NULL, 'k'},
-                                            {"version", no_argument, NULL, 'V'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {NULL, 0, NULL, 0}};
+    enum {
+        OPT_CONFIG = 256, /* past all letters */
+        OPT_RUNTIME_DIR,
+        OPT_LOG_LEVEL,
+        OPT_SUPERVISE,
+        OPT_CHECK_CONFIG,
+        OPT_VERSION,
+        OPT_HELP,
+    };
+    static const struct option options[] = {
+        {"config", required_argument, NULL, OPT_CONFIG},
+        {"runtime-dir", required_argument, NULL, OPT_RUNTIME_DIR},
+        {"log-level", required_argument, NULL, OPT_LOG_LEVEL},
+        {"supervise", no_argument, NULL, OPT_SUPERVISE},
+        {"check-config", no_argument, NULL, OPT_CHECK_CONFIG},
+        {"version", no_argument, NULL, OPT_VERSION},
+        {"help", no_argument, NULL, OPT_HELP},
+        {NULL, 0, NULL, 0}};
     char letter[] = "-?";
     GLogLevelFlags level;
 
     opterr = 0;
     for (int c; (c = getopt_long(argc, argv, ":", options, NULL)) != -1;) {
         switch (c) {
-        case 'c':
+        case OPT_CONFIG:
             arg_config = optarg;
             break;
-        case 'r':
+        case OPT_RUNTIME_DIR:
             arg_runtime_dir = optarg;
             if (!*optarg)
                 return usage_error("--runtime-dir: %s", "the directory's name is empty");
             break;
-        case 'l':
+        case OPT_LOG_LEVEL:
             arg_log_level = optarg;
             if (!sf_config_log_level(optarg, &level))
                 return usage_error("--log-level: %s is none of error, warning, info, debug",
                                    optarg);
             break;
-        case 's':
+        case OPT_SUPERVISE:
             arg_supervise = true;
             break;
-        case 'k':
+        case OPT_CHECK_CONFIG:
             arg_check_config = true;
             break;
-        case 'V':
+        case OPT_VERSION:
             (void)puts("sysfsd " SYSFSD_VERSION);
             return end_output();
-        case 'h':
+        case OPT_HELP:
             print_help();
             return end_output();
         case ':':
@@ -133,7 +144,7 @@ static int parse_options(int argc, char **argv)
         default:
             letter[1] = (char)optopt;
             return usage_error("%s: no such option",
-                               optopt && !strchr("crlskVh", optopt) ? letter : argv[optind - 1]);
+                               optopt > 0 && optopt < OPT_CONFIG ? letter : argv[optind - 1]);
         }
     }
     if (optind < argc)
@@ -171,7 +182,7 @@ static bool load_first_config(SfConfig *config)
     if (load_config(config, sf_config_load, &error))
         return true;
     if (arg_check_config || !sf_fd_store_has_views()) {
-        sf_log_clean(error->message);
+        sf_make_printable(error->message);
         (void)fprintf(stderr, "sysfsd: %s\n", error->message);
         return false;
     }
@@ -263,14 +274,9 @@ static void backend_recall(void *data, void *mount)
     sf_server_recall(data, mount);
 }
 
-static char *event_name(SfViewEvents events)
-{
-    return g_strdup_printf(SF_FD_NAME_EVENT "%" G_GINT64_MODIFIER "x", events.id);
-}
-
 static void hold_events(void *data, SfViewEvents events)
 {
-    g_autofree char *name = event_name(events);
+    g_autofree char *name = sf_registry_event_name(events.id);
     static _Atomic int64_t told_usec; /* 0: never */
     int64_t last = atomic_load(&told_usec), now = g_get_monotonic_time();
     int r = sf_fd_store_hold(name, events.fd);
@@ -283,7 +289,7 @@ static void hold_events(void *data, SfViewEvents events)
 
 static void drop_events(void *data, SfViewEvents events)
 {
-    g_autofree char *name = event_name(events);
+    g_autofree char *name = sf_registry_event_name(events.id);
 
     sf_fd_store_drop(name);
 }

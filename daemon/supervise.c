@@ -93,14 +93,20 @@ static struct {
     bool renewing, told_ready;
 } s;
 
-static void ask_to_end(int signal_number);
-
 static int64_t now_msec(void)
 {
     struct timespec now;
 
     (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail for this clock */
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void ask_to_end(int signal_number)
+{
+    if (s.child)
+        (void)kill(s.child, signal_number);
+    if (s.kill_msec == 0)
+        s.kill_msec = now_msec() + STOP_MSEC;
 }
 
 /* ---- the store ---- */
@@ -510,14 +516,6 @@ static void execute_anew(char **argv)
     g_critical("supervise: cannot execute %s anew: %s", s.path, g_strerror(-r));
 }
 
-static void ask_to_end(int signal_number)
-{
-    if (s.child)
-        (void)kill(s.child, signal_number);
-    if (s.kill_msec == 0)
-        s.kill_msec = now_msec() + STOP_MSEC;
-}
-
 /* SIGTERM leaves the views to the next supervisor; for SIGINT there has to be a daemon that ends
  * them, and hears it. */
 static void stop(int signal_number)
@@ -532,11 +530,13 @@ static void stop(int signal_number)
 
 static bool has_views_to_end(void)
 {
-    bool found = false;
-
-    for (unsigned i = 0; i < s.count && !found; i++)
-        found = g_str_has_prefix(s.stored[i].name, SF_FD_NAME_VIEW);
-    return s.stopping == SIGINT && found && !s.last;
+    if (s.stopping != SIGINT || s.last)
+        return false;
+    for (unsigned i = 0; i < s.count; i++) {
+        if (g_str_has_prefix(s.stored[i].name, SF_FD_NAME_VIEW))
+            return true;
+    }
+    return false;
 }
 
 /* The end of a trial, or -1. */

@@ -25,6 +25,7 @@
 #include "lib/base/id.h"
 #include "lib/base/io.h"
 #include "lib/base/number.h"
+#include "lib/base/text.h"
 #include "lib/client.h"
 #include "lib/deadline.h"
 
@@ -45,13 +46,11 @@ __attribute__((format(printf, 3, 4))) static int fail(const Message *message, in
 {
     va_list args;
     va_start(args, format);
-    if (message->buffer && message->size > 0)
+    if (message->buffer && message->size > 0) {
         (void)vsnprintf(message->buffer, message->size, format, args);
+        sf_make_printable(message->buffer);
+    }
     va_end(args);
-    /* One line, whatever a peer or a path put into it. */
-    for (char *p = message->buffer; p && message->size > 0 && *p; p++)
-        if ((unsigned char)*p < ' ' || *p == 0x7f)
-            *p = '?';
     return error;
 }
 

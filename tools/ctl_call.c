@@ -42,9 +42,7 @@ SfCtlExit sf_ctl_fail(SfCtlExit code, const char *format, ...)
     if (!line)
         return code;
     shorten(line);
-    for (char *p = line; *p; p++)
-        if ((unsigned char)*p < ' ' || *p == 0x7f)
-            *p = '?';
+    sf_make_printable(line);
     (void)fflush(stdout); /* so that the order is kept where both go to one file */
     (void)fprintf(stderr, "sysfs-ctl: %s\n", line);
     return code;

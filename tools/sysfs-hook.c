@@ -21,6 +21,7 @@
 #include "include/sysfsd/sysfsd.h"
 #include "lib/base/fd.h"
 #include "lib/base/number.h"
+#include "lib/base/text.h"
 #include "lib/client.h"
 #include "lib/deadline.h"
 #include "lib/oci.h"
@@ -49,9 +50,7 @@ __attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
     va_start(args, format);
     (void)vsnprintf(line, sizeof(line), format, args);
     va_end(args);
-    for (char *p = line; *p; p++)
-        if ((unsigned char)*p < ' ' || *p == 0x7f)
-            *p = '?';
+    sf_make_printable(line);
     (void)fprintf(stderr, "sysfs-hook: %s\n", line);
 }
 

@@ -98,6 +98,11 @@ void sf_registry_end_entry(SfEntry *entry)
     g_free(entry);
 }
 
+char *sf_registry_event_name(uint64_t id)
+{
+    return g_strdup_printf(SF_FD_NAME_EVENT "%" G_GINT64_MODIFIER "x", id);
+}
+
 char *sf_registry_fd_name(uint64_t container, SfViewMount kind)
 {
     return g_strdup_printf("%s%" G_GINT64_MODIFIER "x", kinds[kind].fd_name, container);

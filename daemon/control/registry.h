@@ -118,6 +118,7 @@ void sf_registry_keep_views(SfRegistry *registry);
 void sf_registry_leave(SfRegistry *registry);
 /* In the fd store, by the number of a container; the caller frees. */
 char *sf_registry_fd_name(uint64_t container, SfViewMount kind);
+char *sf_registry_event_name(uint64_t id); /* likewise, of a kept file's ID */
 /* Ends every container. */
 void sf_registry_free(SfRegistry *registry);
 

@@ -92,8 +92,6 @@ void sf_restore_release(SfRestore *restore);
 /* The memory of what was asked and not answered is used by threads from now on: what containers
  * that wait were asked is moved out of their way. */
 void sf_waiting_move_requests(SfRestore *restore);
-/* In the fd store: of a kept file's ID. To be freed. */
-char *sf_waiting_event_name(uint64_t id);
 /* Nobody takes up the file that had them. */
 void sf_waiting_drop_events(SfRestore *restore, uint64_t id);
 /* Has it all tried again in a while, if anything waits. */

@@ -46,10 +46,10 @@ static void note_kept(uint64_t id, void *data)
 static int take_events(const SfRestore *restore, uint64_t id)
 {
     const SfFdStore *store = &restore->registry->options.store;
-    g_autofree char *name = sf_waiting_event_name(id);
     void *held;
 
     if (!g_hash_table_lookup_extended(restore->events, &id, NULL, &held)) {
+        g_autofree char *name = sf_registry_event_name(id);
         int taken = store->take ? store->take(store->data, name) : -1;
         if (taken < 0)
             return -1;

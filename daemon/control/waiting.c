@@ -155,15 +155,10 @@ static bool is_served(const SfRegistry *registry, uint64_t owner)
     return false;
 }
 
-char *sf_waiting_event_name(uint64_t id)
-{
-    return g_strdup_printf(SF_FD_NAME_EVENT "%" G_GINT64_MODIFIER "x", id);
-}
-
 void sf_waiting_drop_events(SfRestore *restore, uint64_t id)
 {
     const SfFdStore *store = &restore->registry->options.store;
-    g_autofree char *name = sf_waiting_event_name(id);
+    g_autofree char *name = sf_registry_event_name(id);
 
     if (g_hash_table_remove(restore->events, &id) && store->drop)
         store->drop(store->data, name);

@@ -552,10 +552,13 @@ void sf_server_free(SfServer *server)
     g_free(server);
 }
 
-/* Into the epoll set, where arm() has it served; on error the connection is given up by `end`. */
-static int begin(SfServer *server, SfConnection *connection, void (*end)(SfConnection *connection))
+/* Into the epoll set. events: EPOLLIN, or 0 for a connection that is served from arm() on. On error
+ * the connection is given up by `end`. */
+static int begin(SfServer *server, SfConnection *connection, uint32_t events,
+                 void (*end)(SfConnection *connection))
 {
-    struct epoll_event event = {.events = EPOLLONESHOT, .data.u64 = sf_connection_key(connection)};
+    struct epoll_event event = {.events = events | EPOLLONESHOT,
+                                .data.u64 = sf_connection_key(connection)};
 
     if (epoll_ctl(server->epoll_fds[0], EPOLL_CTL_ADD, connection->fd, &event) < 0) {
         int r = -errno;
@@ -577,12 +580,10 @@ int sf_server_mount(SfServer *server, SfView *view, SfViewMount kind, const char
     if (r >= 0 && kind == SF_MOUNT_VIEW && sf_codec_shares(server->codec))
         sf_view_share(view);
     if (r >= 0)
-        r = begin(server, connection, sf_connection_close);
-    if (r < 0)
-        return r;
-    (void)arm(server, connection, 0); /* it is in the set */
-    *ret_connection = connection;
-    return 0;
+        r = begin(server, connection, EPOLLIN, sf_connection_close);
+    if (r >= 0)
+        *ret_connection = connection;
+    return r;
 }
 
 int sf_server_prime(SfServer *server, const char *mount_point)
@@ -649,14 +650,14 @@ int sf_server_resume(SfServer *server, SfView *view, SfViewMount kind, const cha
     int r = sf_connection_adopt(server->connections, fd, view, kind, mount_point, &connection);
 
     if (r >= 0) /* somebody holds it: to be tried again, and nothing was done twice then */
-        r = begin(server, connection, sf_connection_leave);
+        r = begin(server, connection, 0, sf_connection_leave);
     if (r < 0)
         return r;
     Resumed resumed = {server, connection};
     serve_journal(server, connection);
     if (kind == SF_MOUNT_VIEW)
         sf_view_each_handle(view, watch_again, &resumed);
-    (void)arm(server, connection, 0);
+    (void)arm(server, connection, 0); /* it is in the set */
     *ret_connection = connection;
     return 0;
 }

@@ -14,6 +14,14 @@
 /* The first allocation holds most of the files served (meminfo is about 1,500 bytes). */
 #define TEXT_FIRST_CAPACITY 2048
 
+void sf_make_printable(char *string)
+{
+    for (char *c = string; *c; c++) {
+        if ((unsigned char)*c < ' ' || *c == 0x7f)
+            *c = '?';
+    }
+}
+
 void sf_text_clear(SfText *text)
 {
     free(text->data);

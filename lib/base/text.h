@@ -28,6 +28,10 @@ typedef struct SfText {
 #define SF_TEXT_INIT ((SfText){NULL, 0, 0, 0})
 #define SF_CLEANUP_TEXT __attribute__((cleanup(sf_text_clear)))
 
+/* Makes one printable line of a string: what paths, cgroups and peers are called may try to be
+ * more. */
+void sf_make_printable(char *string);
+
 /* Frees the memory; the struct is as SF_TEXT_INIT again. */
 void sf_text_clear(SfText *text);
 /* Empties it, keeps the memory, forgets the error. */
