@@ -24,6 +24,9 @@
 /* Set in the number of a request that the kernel sends again (linux/fuse.h, since 6.9). */
 #define UNIQUE_RESEND (UINT64_C(1) << 63)
 
+/* Most replies, and most texts, are shorter. */
+#define FLAT_BYTES 4096
+
 #define CACHE_FOREVER_SEC (365.0 * 24 * 3600)
 /* A changed limit is seen after that at the latest. */
 #define CACHE_SHORT_SEC 0.1
@@ -498,6 +501,19 @@ static void keep_init_reply(SfCodec *codec, const struct iovec *iov, int count)
     codec->init_reply_len = len;
 }
 
+/* In one piece: the kernel looks up the page of each part anew (0.3 us). */
+static ssize_t write_flat(const struct iovec *iov, int count, size_t len)
+{
+    _Alignas(FLAT_BYTES) char flat[FLAT_BYTES];
+    size_t at = 0;
+
+    for (int i = 0; i < count; i++) {
+        memcpy(flat + at, iov[i].iov_base, iov[i].iov_len);
+        at += iov[i].iov_len;
+    }
+    return write(serving->fd, flat, len);
+}
+
 /* libfuse's replies come out here. It is told that all went well: it would only print what went
  * wrong (ENOENT: the asking process was killed; ENODEV: the view was unmounted), both of which are
  * ordinary. */
@@ -511,7 +527,7 @@ static ssize_t write_reply(int fd, struct iovec *iov, int count, void *data)
     if (serving->keep_init)
         keep_init_reply(serving->keep_init, iov, count);
     do
-        n = writev(serving->fd, iov, count);
+        n = len <= FLAT_BYTES ? write_flat(iov, count, len) : writev(serving->fd, iov, count);
     while (n < 0 && errno == EINTR);
     if (n < 0)
         serving->reply_error = -errno;

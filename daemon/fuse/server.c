@@ -14,6 +14,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <linux/fuse.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -24,6 +25,7 @@
 #include "daemon/fuse/connection.h"
 #include "daemon/fuse/lanes.h"
 #include "daemon/fuse/relaxed.h"
+#include "daemon/fuse/shown.h"
 #include "lib/base/thread.h"
 
 #define WORKERS_MIN 8
@@ -38,26 +40,17 @@ G_STATIC_ASSERT(WORKERS_MAX < SF_KEEP_JOURNALS); /* the rest are for requests th
 /* Requests that a turn is longer by while there are such questions: nothing else is left then, but
  * where it never ends. */
 #define ASIDE_TURN 128u
-/* Requests (RELEASE is none: nobody waits for it) after which a reader is looked at again that
- * stays where it is. To look costs a read of procfs; to answer one that has moved away, twice as
- * much as one that has not. */
+/* Turns after which a reader is looked at again that stays where it is. To look costs a read of
+ * procfs; to answer one that has moved away, twice as much as one that has not. */
 #define LOOK_MOST 4
 #define STOP_KEY UINT64_MAX
+#define NO_KEY (UINT64_MAX - 1)
 #define STUCK_NSEC (UINT64_C(10) * 1000000000)
 /* Requests but WRITE are shorter: a name of 255 bytes and the headers. */
 #define JOURNAL_TOUCHED 8192u
 
-/* Files whose text stands in the pages for SF_VIEW_SHARED_MSEC at most (daemon/view/pages.c).
- * Nearly all are closed before, by the same worker. */
-#define SHOWN_MAX 64
-
 /* Daemons that may end while they serve a request that a former one has left. */
 #define LEFT_TRIES 3u
-
-typedef struct Shown {
-    uint64_t key, inode;
-    uint64_t due_nsec; /* coarse monotonic */
-} Shown;
 
 typedef struct Worker {
     pthread_t thread;
@@ -72,9 +65,10 @@ typedef struct Worker {
     unsigned lane;
     pid_t readers[SF_FLOOD_READERS]; /* of this turn, each once, as far as there is room */
     unsigned reader_count;
-    SfAside aside;          /* of this turn */
-    Shown shown[SHOWN_MAX]; /* the next due first */
-    unsigned shown_count;
+    pid_t reader;      /* the last one of this turn; 0: there was none */
+    bool answered;     /* one, and nothing since */
+    SfAside aside;     /* of this turn */
+    SfShownList shown; /* until SF_VIEW_SHARED_MSEC later (daemon/view/pages.c) */
     bool started;
 } Worker;
 
@@ -140,38 +134,25 @@ static SfCodecPeer peer_of(const SfConnection *connection)
 
 static bool expire(SfServer *server, uint64_t key, uint64_t inode);
 
-static void remove_shown(Worker *worker, unsigned index)
-{
-    worker->shown_count--;
-    memmove(worker->shown + index, worker->shown + index + 1,
-            (worker->shown_count - index) * sizeof(*worker->shown));
-}
-
 static void note_shown(Worker *worker, uint64_t key, uint64_t inode)
 {
-    if (worker->shown_count == SHOWN_MAX) {
-        Shown first = worker->shown[0]; /* early does little harm */
-        remove_shown(worker, 0);
+    SfShown file = {key, inode, coarse_nsec() + SF_VIEW_SHARED_MSEC * UINT64_C(1000000)}, first;
+
+    if (sf_shown_add(&worker->shown, &file, &first)) /* early does little harm */
         (void)expire(worker->server, first.key, first.inode);
-    }
-    worker->shown[worker->shown_count++] =
-        (Shown){key, inode, coarse_nsec() + SF_VIEW_SHARED_MSEC * UINT64_C(1000000)};
 }
 
 static void note_served(Worker *worker, uint64_t key, const SfCodecServed *served)
 {
-    uint64_t inode = served->shown ? served->shown : served->closed;
-
-    for (unsigned i = 0; i < worker->shown_count; i++) {
-        if (worker->shown[i].key == key && worker->shown[i].inode == inode)
-            remove_shown(worker, i--);
-    }
+    sf_shown_remove(&worker->shown, key, served->shown ? served->shown : served->closed);
     if (served->shown)
-        note_shown(worker, key, inode);
+        note_shown(worker, key, served->shown);
 }
 
-/* Where the reader runs that has just been answered. Who is found in the same place again is looked
- * at less often. A flood comes from everywhere, and stays where it is. */
+/* Where the reader runs that was answered last. By the end of a turn, not before: a reader that
+ * waits for this CPU, or for what it has asked next, would wait for that too. Who is found in the
+ * same place again is looked at less often. A flood comes from everywhere, and stays where it is.
+ */
 static void look_at_reader(const SfServer *server, SfConnection *connection, pid_t reader)
 {
     unsigned cpu, lane = sf_relaxed_get(&connection->lane),
@@ -237,8 +218,10 @@ static int serve_one(Worker *worker, SfConnection *connection)
         SfCodecServed served = serve_or_put_aside(worker, &peer, (size_t)n);
         if (served.shown || served.closed)
             note_served(worker, peer.key, &served);
-        look_at_reader(worker->server, connection, reader);
         note_reader(worker, reader);
+        worker->answered = reader != 0;
+        if (reader != 0)
+            worker->reader = reader;
         atomic_store_explicit(&worker->busy_since, 0, memory_order_relaxed);
         atomic_fetch_add_explicit(&worker->requests, 1, memory_order_relaxed);
         sf_view_count_request(connection->view);
@@ -300,6 +283,18 @@ static void rest(const Worker *worker, SfConnection *connection, uint64_t turn_n
     atomic_store(resting, false);
 }
 
+/* A reader that has been answered and waits for this CPU goes first: when it comes back here it has
+ * closed its file. To sleep before, and to be woken by that, would cost it more than all else of
+ * the answer. */
+static bool let_reader_go_on(Worker *worker)
+{
+    if (!worker->answered)
+        return false;
+    worker->answered = false;
+    (void)sched_yield();
+    return true;
+}
+
 /* Serves until the turn has had `most` requests, or none is left. ENOENT: the request was withdrawn
  * while it was copied. */
 static int serve_some(Worker *worker, SfConnection *connection, unsigned *count, unsigned most)
@@ -308,18 +303,26 @@ static int serve_some(Worker *worker, SfConnection *connection, unsigned *count,
 
     while (*count < most && (r >= 0 || r == -ENOENT || r == -EINTR)) {
         r = serve_one(worker, connection);
+        if (r == -EAGAIN && let_reader_go_on(worker))
+            r = serve_one(worker, connection);
         ++*count;
     }
     return r;
 }
 
-/* One turn. False when the connection is dead (unmounted or aborted by somebody). */
-static bool serve_turn(Worker *worker, SfConnection *connection)
+typedef enum TurnEnd {
+    TURN_DEAD, /* the connection is: unmounted or aborted by somebody */
+    TURN_DONE, /* no request is left */
+    TURN_FULL, /* some may be */
+} TurnEnd;
+
+static TurnEnd serve_turn(Worker *worker, SfConnection *connection)
 {
     uint64_t begin = nsec_of(CLOCK_MONOTONIC);
     unsigned turn = sf_flood_turn(&connection->flood), count = 0;
 
     worker->reader_count = 0;
+    worker->reader = 0;
     int r = serve_some(worker, connection, &count, turn);
     if (r >= 0) {
         turn = sf_flood_longer_turn(&connection->flood, turn, worker->reader_count);
@@ -333,9 +336,10 @@ static bool serve_turn(Worker *worker, SfConnection *connection)
     if (r >= 0 && worker->aside.count > 0 && !rests)
         r = serve_some(worker, connection, &count, ASIDE_TURN);
     serve_aside(worker, connection);
+    look_at_reader(worker->server, connection, worker->reader);
     if (rests)
         rest(worker, connection, turn_nsec);
-    return r != -ENODEV;
+    return r == -ENODEV ? TURN_DEAD : r < 0 ? TURN_DONE : TURN_FULL;
 }
 
 /* Gives up a reference. */
@@ -386,17 +390,14 @@ static bool expire(SfServer *server, uint64_t key, uint64_t inode)
  * will be. */
 static int expire_due(Worker *worker)
 {
-    uint64_t now = worker->shown_count > 0 ? coarse_nsec() : 0;
+    uint64_t now = worker->shown.count > 0 ? coarse_nsec() : 0;
+    SfShown file;
 
-    while (worker->shown_count > 0 && worker->shown[0].due_nsec <= now) {
-        Shown first = worker->shown[0];
-        remove_shown(worker, 0);
-        if (expire(worker->server, first.key, first.inode))
-            note_shown(worker, first.key, first.inode);
+    while (sf_shown_take_due(&worker->shown, now, &file)) {
+        if (expire(worker->server, file.key, file.inode))
+            note_shown(worker, file.key, file.inode);
     }
-    if (worker->shown_count == 0)
-        return -1;
-    return (int)((worker->shown[0].due_nsec - now) / 1000000) + 1;
+    return sf_shown_wait_msec(&worker->shown, now);
 }
 
 /* Into the set of the lane that it is served in, from that of the given one. */
@@ -417,28 +418,60 @@ static int arm(const SfServer *server, SfConnection *connection, unsigned from)
     return 0;
 }
 
+/* The next connection to serve, or NO_KEY. full: one that was served until its turn was full; it is
+ * gone on with if no other has a request. To hand it on would wake a second thread on its reader's
+ * CPU, beside which the kernel has the reader wake on another one. One at a time: a second one
+ * would wait behind the first although another thread is free. */
+static uint64_t next_key(Worker *worker, uint64_t full)
+{
+    struct epoll_event event;
+    int wait_msec = expire_due(worker);
+
+    int n = epoll_wait(worker->epoll_fd, &event, 1, full == NO_KEY ? wait_msec : 0);
+    return n > 0 ? event.data.u64 : full; /* something is due; EINTR: a debugger or a stop */
+}
+
+/* Gives the connection a turn. True when that was full: it is to be gone on with, or armed. */
+static bool serve(Worker *worker, uint64_t key)
+{
+    SfServer *server = worker->server;
+    SfConnection *connection = sf_connection_acquire(server->connections, key);
+
+    if (!connection)
+        return false;
+    unsigned lane = sf_relaxed_get(&connection->lane);
+    TurnEnd end = serve_turn(worker, connection);
+    bool full = end == TURN_FULL && sf_relaxed_get(&connection->lane) == lane;
+    if (!full && end != TURN_DEAD)
+        (void)arm(server, connection, lane); /* fails for a file that is not in the set */
+    release(server, connection);
+    return full;
+}
+
+/* Arms one whose turn was full. */
+static void hand_on(Worker *worker, uint64_t key)
+{
+    SfConnection *connection = sf_connection_acquire(worker->server->connections, key);
+
+    if (!connection)
+        return;
+    (void)arm(worker->server, connection, sf_relaxed_get(&connection->lane));
+    release(worker->server, connection);
+}
+
 static void *run_worker(void *data)
 {
     Worker *worker = data;
-    SfServer *server = worker->server;
+    uint64_t full = NO_KEY;
 
     (void)sf_lanes_set_slice(); /* slower beside busy threads if not */
     for (;;) {
-        struct epoll_event event;
-        /* One at a time: a second one would wait behind the first although another thread is free.
-         */
-        int n = epoll_wait(worker->epoll_fd, &event, 1, expire_due(worker));
-        if (n <= 0)
-            continue; /* something is due; EINTR: a debugger or a stop and continue */
-        if (event.data.u64 == STOP_KEY)
+        uint64_t key = next_key(worker, full);
+        if (full != NO_KEY && key != full)
+            hand_on(worker, full);
+        if (key == STOP_KEY)
             return NULL;
-        SfConnection *connection = sf_connection_acquire(server->connections, event.data.u64);
-        if (!connection)
-            continue;
-        unsigned lane = sf_relaxed_get(&connection->lane);
-        if (serve_turn(worker, connection))
-            (void)arm(server, connection, lane); /* fails for a file that is not in the set */
-        release(server, connection);
+        full = key != NO_KEY && serve(worker, key) ? key : NO_KEY;
     }
 }
 
