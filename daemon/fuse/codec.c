@@ -290,10 +290,10 @@ static void op_open(fuse_req_t req, fuse_ino_t inode, struct fuse_file_info *fi)
         return;
     }
     fi->fh = sf_view_handle_id(opened.handle);
-    fi->direct_io = !opened.store; /* then each open has its own text */
+    fi->direct_io = !opened.paged; /* then each open has its own text */
     fi->keep_cache = !opened.drop; /* the pages may be another's */
     fi->noflush = 1;
-    if (opened.store)
+    if (opened.paged)
         serving->served.shown = inode;
     else if (!sized && sf_view_getattr(serving->view, inode, &after, &constant) >= 0 &&
              after.st_size != before.st_size)

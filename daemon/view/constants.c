@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "daemon/view/view_private.h"
+#include "lib/base/hash.h"
 #include "lib/base/scratch.h"
 
 #define NSEC_PER_SEC UINT64_C(1000000000)
@@ -85,20 +86,6 @@ static Held *find(SfConstants *constants, uint64_t inode)
     return NULL;
 }
 
-static long stamp_of(const char *data, size_t len)
-{
-    const uint64_t factor = UINT64_C(0x9e3779b97f4a7c15);
-    uint64_t sum = len, word;
-
-    for (size_t at = 0; at < len; at += sizeof(word)) {
-        word = 0;
-        memcpy(&word, data + at, MIN(sizeof(word), len - at));
-        sum = (sum ^ word) * factor;
-        sum ^= sum >> 29;
-    }
-    return (long)(sum % NSEC_PER_SEC);
-}
-
 static void show(struct stat *stat, size_t len, long stamp)
 {
     stat->st_size = (off_t)len;
@@ -109,7 +96,7 @@ static void show(struct stat *stat, size_t len, long stamp)
 static long hold(SfView *view, uint64_t inode, const SfText *text, bool fill, bool *ret_changed)
 {
     SfConstants *constants = constants_of(view);
-    long stamp = stamp_of(text->data, text->len);
+    long stamp = (long)(sf_hash(text->data, text->len) % NSEC_PER_SEC);
 
     (void)pthread_mutex_lock(&constants->lock);
     Held *held = find(constants, inode);

@@ -28,6 +28,7 @@
 
 #include "daemon/view/view_private.h"
 #include "lib/base/fd.h"
+#include "lib/base/hash.h"
 #include "lib/base/scratch.h"
 
 /* Where nobody can say from where a thread reads, a text this old is made anew, if for as long
@@ -96,6 +97,7 @@ bool sf_pages_claim(SfView *view, const Place *place, bool share, pid_t tid)
     shared = share && !pages->open && pages->others == 0;
     pages->open |= shared;
     pages->others += !shared;
+    pages->stored &= shared;
     (void)pthread_mutex_unlock(&view->lock);
     return shared;
 }
@@ -107,7 +109,7 @@ bool sf_pages_fit(SfView *view, const Place *place, size_t len)
     (void)pthread_mutex_lock(&view->lock);
     bool fits = len >= pages->size;
     if (!fits) {
-        pages->open = false;
+        pages->open = pages->stored = false;
         pages->others++;
     }
     (void)pthread_mutex_unlock(&view->lock);
@@ -218,14 +220,20 @@ int sf_pages_fill(SfView *view, const Place *place, const SfText *text, int flag
         sf_pages_unclaim(view, place, true);
         return r == -ENOSPC ? -ENFILE : r;
     }
+    uint64_t hash = sf_hash(text->data, text->len);
     (void)pthread_mutex_lock(&view->lock);
     *ret_opened = (SfViewOpened){.handle = pages->shared,
-                                 .store = true,
+                                 .paged = true,
                                  .text = sf_keep_text(sf_view_keep(view), pages->shared->id)};
     /* Another size that a thread is still to take in would cut this text. */
     ret_opened->ask = pages->told_least < text->len || pages->told_most > text->len;
     if (ret_opened->ask)
         recall(pages);
+    bool there = pages->stored && pages->stored_hash == hash && pages->size == text->len &&
+                 pages->offered == 0;
+    ret_opened->store = ret_opened->ask || !there;
+    pages->stored = true; /* if it cannot be, the file is given up */
+    pages->stored_hash = hash;
     pages->size = text->len;
     pages->offered = 0;
     pages->stale = pages->renewed = false;
@@ -241,8 +249,10 @@ void sf_pages_close(SfViewHandle *handle, bool unknown)
 
     mark_closed(handle);
     (void)pthread_mutex_lock(&view->lock);
-    if (unknown)
+    if (unknown) {
         pages->size = SIZE_UNKNOWN;
+        pages->stored = false;
+    }
     pages->stale = pages->renewed = pages->open = false;
     if (pages->others == 0)
         drop_text(view, pages);
@@ -339,6 +349,7 @@ static int show(Pages *pages, const char *text, size_t len, uint64_t changes, bo
     pages->size = MAX(pages->size, len); /* until a thread has taken it in */
     pages->changes = changes;
     pages->renewed = renewed;
+    pages->stored = false;
     pages->made_nsec = sf_view_nsec();
     (void)pthread_mutex_unlock(&view->lock);
     return 0;

@@ -101,7 +101,8 @@ typedef uint64_t SfViewRequest;
  * all opens of a file share; any other that is open at the same time has a text of its own. */
 typedef struct SfViewOpened {
     SfViewHandle *handle; /* the caller releases */
-    bool store;           /* the text is to be stored in the pages, and reads come from there */
+    bool paged;           /* reads come from the pages */
+    bool store;           /* which do not have the text yet: it is to be stored there */
     SfSlice text;         /* the handle's; borrowed until the next call */
     /* What the kernel is to be told before, in this order. */
     bool ask;  /* to ask for attributes before it uses any, also those on their way to it */

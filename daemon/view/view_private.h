@@ -36,6 +36,10 @@ typedef struct Pages {
      * none.
      */
     uint64_t told_least, told_most;
+    /* The text that was stored last, where nothing else can have come into the pages since: they
+     * have it, or nothing. */
+    bool stored;
+    uint64_t stored_hash;
     uint64_t changes; /* texts the pages had under one open file: nanoseconds added to the time */
     bool stale;       /* the kernel was told to ask before it reads on */
     /* A text was made for a reader that came back, and the kernel has not asked for any of it yet:

@@ -49,9 +49,11 @@ typedef struct Fixture {
     SfCgroups *cgroups;
 } Fixture;
 
+static uint64_t boottime_nsec = 10ull * 1000000000;
+
 static uint64_t fixed_clock(void *data)
 {
-    return 10ull * 1000000000;
+    return boottime_nsec;
 }
 
 static void write_root(const char *root)
@@ -477,6 +479,62 @@ static void test_shares_of_bytes(void **state)
     sf_keep_close(keep);
 }
 
+static SfViewOpened open_shared(SfView *view, uint64_t inode)
+{
+    SfViewOpened opened;
+
+    assert_int_equal(sf_view_open_shared(view, inode, O_RDONLY, 1, 0, &opened), 0);
+    return opened;
+}
+
+/* True when the text was to be stored. */
+static bool read_once(SfView *view, uint64_t inode)
+{
+    SfViewOpened opened = open_shared(view, inode);
+
+    assert_true(opened.paged);
+    sf_view_release(view, opened.handle);
+    return opened.store;
+}
+
+/* A text is stored where the pages may have another one. */
+static void test_text_in_pages(void **state)
+{
+    SfKeep *keep;
+    struct stat st;
+
+    assert_int_equal(sf_keep_open(-1, &keep), 0);
+    SfView *view = new_view_in(*state, keep, NULL);
+    sf_view_share(view);
+    uint64_t meminfo = inode_of(view, "proc/meminfo", &st);
+    uint64_t uptime = inode_of(view, "proc/uptime", &st);
+
+    assert_true(read_once(view, meminfo));
+    assert_false(read_once(view, meminfo));
+    assert_false(read_once(view, meminfo));
+    /* Another one that was open at the same time can have filled them. */
+    SfViewOpened first = open_shared(view, meminfo), second = open_shared(view, meminfo);
+    assert_true(first.paged && !first.store);
+    assert_false(second.paged || second.store);
+    sf_view_release(view, first.handle);
+    sf_view_release(view, second.handle);
+    assert_true(read_once(view, meminfo));
+    assert_false(read_once(view, meminfo));
+    /* It is not known whether this one could be stored. */
+    first = open_shared(view, meminfo);
+    sf_view_abandon(first.handle);
+    second = open_shared(view, meminfo);
+    assert_false(second.paged);
+    sf_view_release(view, second.handle);
+    assert_true(read_once(view, uptime));
+    assert_false(read_once(view, uptime));
+    boottime_nsec += 10000000;
+    assert_true(read_once(view, uptime));
+    assert_false(read_once(view, uptime));
+    end_view(view);
+    sf_keep_close(keep);
+}
+
 static void test_latency_classes(void **state)
 {
     SfViewFileInfo info = {.latency = {[0] = 50, [3] = 49, [10] = 1}};
@@ -501,6 +559,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_open_read_count, setup, teardown),
         cmocka_unit_test_setup_teardown(test_shares_of_entries, setup, teardown),
         cmocka_unit_test_setup_teardown(test_shares_of_bytes, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_text_in_pages, setup, teardown),
         cmocka_unit_test(test_latency_classes),
     };
 

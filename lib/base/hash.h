@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Whether a text is another than the one before: for texts of our own, where two that agree by
+ * chance (one in 2^64) show an old value once more, not against who chooses both.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+uint64_t sf_hash(const char *data, size_t len);
