@@ -383,6 +383,24 @@ static void keep_only(const int *fds, unsigned count)
     }
 }
 
+/* A name of the view that the kernel does not know yet is asked for, and answered on the CPU that
+ * it was asked for on. We would then be woken on another one if that is idle, and the next question
+ * would have to follow us there: a wake-up across CPUs, twice for each name, costs more than all
+ * else here. Slower where that may not be. */
+static void stay_on_this_cpu(void)
+{
+    int cpu = sched_getcpu();
+    cpu_set_t *set = cpu < 0 ? NULL : CPU_ALLOC((size_t)cpu + 1);
+    size_t size = CPU_ALLOC_SIZE((size_t)cpu + 1);
+
+    if (!set)
+        return;
+    CPU_ZERO_S(size, set);
+    CPU_SET_S((size_t)cpu, size, set);
+    (void)sched_setaffinity(0, size, set);
+    CPU_FREE(set);
+}
+
 void sf_attach_child(const SfAttachPlan *plan, int report_fd)
 {
     const SfAttachSpec *spec = plan->spec;
@@ -394,6 +412,7 @@ void sf_attach_child(const SfAttachPlan *plan, int report_fd)
      * locks and connections must not live on with the child: no other could take its place, and
      * answer. */
     keep_only(needed, sizeof(needed) / sizeof(needed[0]));
+    stay_on_this_cpu();
     SfAttachReport report = {.step = SF_ATTACH_PREPARE, .file = plan->target_count};
     report.error = work(plan, &report);
     ssize_t n;
