@@ -23,7 +23,7 @@ struct SfConnection {
     SfView *view;           /* owned reference; the same */
     SfViewMount kind;       /* the same */
     char *mount_point;      /* owned; main thread only */
-    /* Where its readers are, requests between two looks for them, and until the next one: touched
+    /* Where its readers are, and how often they are looked for (server.c): touched
      * by who serves it only. Handed from one to the next by epoll, so each is read and written as
      * if it were alone. */
     _Atomic unsigned lane, look_every, look_in;

@@ -40,9 +40,11 @@ G_STATIC_ASSERT(WORKERS_MAX < SF_KEEP_JOURNALS); /* the rest are for requests th
 /* Requests that a turn is longer by while there are such questions: nothing else is left then, but
  * where it never ends. */
 #define ASIDE_TURN 128u
-/* Turns after which a reader is looked at again that stays where it is. To look costs a read of
- * procfs; to answer one that has moved away, twice as much as one that has not. */
+/* Turns after which a reader is looked at again that stays where it is, of those after which it is
+ * likely to be elsewhere; of others, LOOK_SELDOM times as many. To look costs a read of procfs; to
+ * answer one that has moved away, twice as much as one that has not. */
 #define LOOK_MOST 4
+#define LOOK_SELDOM 16
 #define STOP_KEY UINT64_MAX
 #define NO_KEY (UINT64_MAX - 1)
 #define STUCK_NSEC (UINT64_C(10) * 1000000000)
@@ -67,6 +69,7 @@ typedef struct Worker {
     unsigned reader_count;
     pid_t reader;      /* the last one of this turn; 0: there was none */
     bool answered;     /* one, and nothing since */
+    bool elsewhere;    /* it did not go on when it could have on this CPU */
     SfAside aside;     /* of this turn */
     SfShownList shown; /* until SF_VIEW_SHARED_MSEC later (daemon/view/pages.c) */
     bool started;
@@ -153,24 +156,27 @@ static void note_served(Worker *worker, uint64_t key, const SfCodecServed *serve
  * waits for this CPU, or for what it has asked next, would wait for that too. Who is found in the
  * same place again is looked at less often. A flood comes from everywhere, and stays where it is.
  */
-static void look_at_reader(const SfServer *server, SfConnection *connection, pid_t reader)
+static void look_at_reader(const Worker *worker, SfConnection *connection)
 {
-    unsigned cpu, lane = sf_relaxed_get(&connection->lane),
-                  every = sf_relaxed_get(&connection->look_every);
+    const SfLanes *lanes = worker->server->lanes;
+    unsigned cpu, lane = sf_relaxed_get(&connection->lane);
+    unsigned every = sf_relaxed_get(&connection->look_every);
+    unsigned due = sf_relaxed_get(&connection->look_in);
+    unsigned turn = worker->elsewhere ? LOOK_SELDOM : 1;
 
-    if (reader == 0 || sf_flood_is_on(&connection->flood))
+    if (worker->reader == 0 || sf_flood_is_on(&connection->flood))
         return;
-    if (sf_relaxed_get(&connection->look_in) > 1) {
-        sf_relaxed_put(&connection->look_in, sf_relaxed_get(&connection->look_in) - 1);
+    if (due > turn) {
+        sf_relaxed_put(&connection->look_in, due - turn);
         return;
     }
-    bool same = sf_view_reader_cpu(connection->view, reader, &cpu) < 0 ||
-                sf_lanes_of_cpu(server->lanes, cpu) == lane;
+    bool same = sf_view_reader_cpu(connection->view, worker->reader, &cpu) < 0 ||
+                sf_lanes_of_cpu(lanes, cpu) == lane;
     if (!same)
-        sf_relaxed_put(&connection->lane, sf_lanes_of_cpu(server->lanes, cpu));
+        sf_relaxed_put(&connection->lane, sf_lanes_of_cpu(lanes, cpu));
     every = same ? MIN(every * 2, LOOK_MOST) : 1;
     sf_relaxed_put(&connection->look_every, every);
-    sf_relaxed_put(&connection->look_in, every);
+    sf_relaxed_put(&connection->look_in, every * LOOK_SELDOM);
 }
 
 static void note_reader(Worker *worker, pid_t reader)
@@ -303,8 +309,10 @@ static int serve_some(Worker *worker, SfConnection *connection, unsigned *count,
 
     while (*count < most && (r >= 0 || r == -ENOENT || r == -EINTR)) {
         r = serve_one(worker, connection);
-        if (r == -EAGAIN && let_reader_go_on(worker))
+        if (r == -EAGAIN && let_reader_go_on(worker)) {
             r = serve_one(worker, connection);
+            worker->elsewhere = r == -EAGAIN;
+        }
         ++*count;
     }
     return r;
@@ -323,6 +331,7 @@ static TurnEnd serve_turn(Worker *worker, SfConnection *connection)
 
     worker->reader_count = 0;
     worker->reader = 0;
+    worker->elsewhere = false;
     int r = serve_some(worker, connection, &count, turn);
     if (r >= 0) {
         turn = sf_flood_longer_turn(&connection->flood, turn, worker->reader_count);
@@ -336,7 +345,7 @@ static TurnEnd serve_turn(Worker *worker, SfConnection *connection)
     if (r >= 0 && worker->aside.count > 0 && !rests)
         r = serve_some(worker, connection, &count, ASIDE_TURN);
     serve_aside(worker, connection);
-    look_at_reader(worker->server, connection, worker->reader);
+    look_at_reader(worker, connection);
     if (rests)
         rest(worker, connection, turn_nsec);
     return r == -ENODEV ? TURN_DEAD : r < 0 ? TURN_DONE : TURN_FULL;

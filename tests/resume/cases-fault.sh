@@ -394,5 +394,5 @@ fault_cases() {
     run_case runtime-dir-lost case_runtime_dir_lost
     run_case full-log case_full_log
     run_case walk case_walk 1
-    run_case soak case_soak "${SYSFSD_SOAK_SECONDS:-60}"
+    run_case soak case_soak "${SYSFSD_SOAK_SECONDS:-30}"
 }

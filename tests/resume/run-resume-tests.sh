@@ -14,7 +14,7 @@
 #   SYSFSD_TEST_VIEWS         views that are resumed at once, default 1000
 #   SYSFSD_TEST_STOP_SECONDS  how long the daemon stands still, default 10
 #   SYSFSD_TEST_HANG_SECONDS  how long a read of a cgroup hangs, default 12
-#   SYSFSD_SOAK_SECONDS       containers coming and going under kills, default 60
+#   SYSFSD_SOAK_SECONDS       containers coming and going under kills, default 30
 # Output: TAP lines and a summary; exit 1 when a case failed.
 
 set -u
