@@ -34,6 +34,16 @@
 /* What fs.nr_open lets a process have, where nobody has raised it. */
 #define FDS_MOST (1u << 20)
 
+/* Linux has no more CPUs (CONFIG_NR_CPUS of all architectures). glibc's sets of that size are made
+ * by malloc(3). */
+#define MASK_CPUS 8192u
+#define MASK_WORD_BITS (8 * (unsigned)sizeof(unsigned long))
+
+typedef struct CpuMask {
+    unsigned long bits[MASK_CPUS / MASK_WORD_BITS];
+    int bytes; /* that the kernel uses; not above 0: it did not say */
+} CpuMask;
+
 static int open_resolved(int dir_fd, const char *path, uint64_t flags, uint64_t resolve)
 {
     struct open_how how = {
@@ -266,17 +276,44 @@ static int enter(int ns_fd)
     return setns(ns_fd, CLONE_NEWNS) < 0 ? -errno : 0;
 }
 
+/* A name of the view that the kernel does not know yet is asked for, and answered on the CPU that
+ * it was asked for on. We would then be woken on another one if that is idle, and the next question
+ * would have to follow us there: a wake-up across CPUs, twice for each name, costs more than all
+ * else here. Slower where that may not be. */
+static void stay_on_this_cpu(CpuMask *ret_former)
+{
+    CpuMask own = {0};
+    int cpu = sched_getcpu();
+
+    ret_former->bytes =
+        (int)syscall(SYS_sched_getaffinity, 0, sizeof(ret_former->bits), ret_former->bits);
+    if (ret_former->bytes <= 0 || cpu < 0 || (unsigned)cpu >= MASK_CPUS)
+        return;
+    own.bits[(unsigned)cpu / MASK_WORD_BITS] = 1ul << (unsigned)cpu % MASK_WORD_BITS;
+    (void)syscall(SYS_sched_setaffinity, 0, sizeof(own.bits), own.bits);
+}
+
+static void go_anywhere(const CpuMask *former)
+{
+    if (former->bytes > 0)
+        (void)syscall(SYS_sched_setaffinity, 0, former->bytes, former->bits);
+}
+
 static int take_all(const SfAttachPlan *plan, SfAttachReport *report)
 {
+    CpuMask former;
+    int r = 0;
+
     report->step = SF_ATTACH_TAKE_FILE;
-    for (unsigned i = 0; i < plan->target_count; i++) {
+    stay_on_this_cpu(&former);
+    for (unsigned i = 0; i < plan->target_count && r == 0; i++) {
         report->file = i;
-        int r = take_file(&plan->targets[i]);
-        if (r < 0)
-            return r;
+        r = take_file(&plan->targets[i]);
     }
-    report->file = plan->target_count;
-    return 0;
+    go_anywhere(&former);
+    if (r == 0)
+        report->file = plan->target_count;
+    return r;
 }
 
 static int bind_all(const SfAttachPlan *plan, int root_fd, SfAttachReport *report)
@@ -383,24 +420,6 @@ static void keep_only(const int *fds, unsigned count)
     }
 }
 
-/* A name of the view that the kernel does not know yet is asked for, and answered on the CPU that
- * it was asked for on. We would then be woken on another one if that is idle, and the next question
- * would have to follow us there: a wake-up across CPUs, twice for each name, costs more than all
- * else here. Slower where that may not be. */
-static void stay_on_this_cpu(void)
-{
-    int cpu = sched_getcpu();
-    cpu_set_t *set = cpu < 0 ? NULL : CPU_ALLOC((size_t)cpu + 1);
-    size_t size = CPU_ALLOC_SIZE((size_t)cpu + 1);
-
-    if (!set)
-        return;
-    CPU_ZERO_S(size, set);
-    CPU_SET_S((size_t)cpu, size, set);
-    (void)sched_setaffinity(0, size, set);
-    CPU_FREE(set);
-}
-
 void sf_attach_child(const SfAttachPlan *plan, int report_fd)
 {
     const SfAttachSpec *spec = plan->spec;
@@ -412,7 +431,6 @@ void sf_attach_child(const SfAttachPlan *plan, int report_fd)
      * locks and connections must not live on with the child: no other could take its place, and
      * answer. */
     keep_only(needed, sizeof(needed) / sizeof(needed[0]));
-    stay_on_this_cpu();
     SfAttachReport report = {.step = SF_ATTACH_PREPARE, .file = plan->target_count};
     report.error = work(plan, &report);
     ssize_t n;

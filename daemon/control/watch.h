@@ -5,8 +5,8 @@
  * Tells when a cgroup is removed, and when its limits of CPUs are written. One inotify fd for all;
  * a watch on each parent directory, shared by the cgroups in it: a removed cgroup gives no event of
  * its own (kernfs keeps its inode's link count), its parent's IN_DELETE names it, on v1 and v2.
- * Writes are seen as far as they are made through the mount that the host has; a container's own
- * mount may be another to inotify.
+ * Writes are seen through whosever mount they are made: all mounts of a hierarchy, those of cgroup
+ * namespaces too, have one superblock and its inodes (fs/kernfs/mount.c).
  */
 
 #include "daemon/container/container.h"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The worker pool. Each connection is in one lane's epoll set (lanes.h) with EPOLLONESHOT: one
- * worker at a time has it, answers what is there, up to a turn, and arms it again. So a container
+ * worker at a time has it, answers what is there, and arms it again when nothing is left, or when
+ * others of the lane have requests at the end of a turn. So a container
  * that floods its view, or a request that hangs in the kernel, has one worker and not the pool, and
  * a new request wakes one thread: with a level-triggered set every waiting thread is woken for each
  * request and finds nothing. Of a request, what is looked at here is who waits for it.
@@ -40,11 +41,15 @@ G_STATIC_ASSERT(WORKERS_MAX < SF_KEEP_JOURNALS); /* the rest are for requests th
 /* Requests that a turn is longer by while there are such questions: nothing else is left then, but
  * where it never ends. */
 #define ASIDE_TURN 128u
-/* Turns after which a reader is looked at again that stays where it is, of those after which it is
- * likely to be elsewhere; of others, LOOK_SELDOM times as many. To look costs a read of procfs; to
- * answer one that has moved away, twice as much as one that has not. */
+/* A reader that was found in its place is looked at again after one, two, at most LOOK_MOST turns
+ * that left it likely to be elsewhere; any other turn counts LOOK_SELDOM times less. To look costs
+ * a read of procfs; to answer one that has moved away, twice as much as one that has not. */
 #define LOOK_MOST 4
 #define LOOK_SELDOM 16
+/* A worker that was away for so long has given its CPU to somebody who is busy, and others that
+ * wait for the same connection have waited for that: it keeps the CPU for a while. */
+#define AWAY_NSEC 300000u
+#define STAY_NSEC 100000000u
 #define STOP_KEY UINT64_MAX
 #define NO_KEY (UINT64_MAX - 1)
 #define STUCK_NSEC (UINT64_C(10) * 1000000000)
@@ -67,11 +72,12 @@ typedef struct Worker {
     unsigned lane;
     pid_t readers[SF_FLOOD_READERS]; /* of this turn, each once, as far as there is room */
     unsigned reader_count;
-    pid_t reader;      /* the last one of this turn; 0: there was none */
-    bool answered;     /* one, and nothing since */
-    bool elsewhere;    /* it did not go on when it could have on this CPU */
-    SfAside aside;     /* of this turn */
-    SfShownList shown; /* until SF_VIEW_SHARED_MSEC later (daemon/view/pages.c) */
+    pid_t reader;        /* the last one of this turn; 0: there was none */
+    bool answered;       /* one, and nothing since */
+    bool elsewhere;      /* for all that is known, it does not run on this CPU */
+    uint64_t stay_until; /* before that it does not give the CPU away; coarse monotonic */
+    SfAside aside;       /* of this turn */
+    SfShownList shown;   /* until SF_VIEW_SHARED_MSEC later (daemon/view/pages.c) */
     bool started;
 } Worker;
 
@@ -156,7 +162,7 @@ static void note_served(Worker *worker, uint64_t key, const SfCodecServed *serve
  * waits for this CPU, or for what it has asked next, would wait for that too. Who is found in the
  * same place again is looked at less often. A flood comes from everywhere, and stays where it is.
  */
-static void look_at_reader(const Worker *worker, SfConnection *connection)
+static void look_at_reader(Worker *worker, SfConnection *connection)
 {
     const SfLanes *lanes = worker->server->lanes;
     unsigned cpu, lane = sf_relaxed_get(&connection->lane);
@@ -170,8 +176,10 @@ static void look_at_reader(const Worker *worker, SfConnection *connection)
         sf_relaxed_put(&connection->look_in, due - turn);
         return;
     }
+    atomic_store_explicit(&worker->busy_since, coarse_nsec(), memory_order_relaxed);
     bool same = sf_view_reader_cpu(connection->view, worker->reader, &cpu) < 0 ||
                 sf_lanes_of_cpu(lanes, cpu) == lane;
+    atomic_store_explicit(&worker->busy_since, 0, memory_order_relaxed);
     if (!same)
         sf_relaxed_put(&connection->lane, sf_lanes_of_cpu(lanes, cpu));
     every = same ? MIN(every * 2, LOOK_MOST) : 1;
@@ -225,7 +233,7 @@ static int serve_one(Worker *worker, SfConnection *connection)
         if (served.shown || served.closed)
             note_served(worker, peer.key, &served);
         note_reader(worker, reader);
-        worker->answered = reader != 0;
+        worker->answered = reader != 0 && !served.waits;
         if (reader != 0)
             worker->reader = reader;
         atomic_store_explicit(&worker->busy_since, 0, memory_order_relaxed);
@@ -289,15 +297,17 @@ static void rest(const Worker *worker, SfConnection *connection, uint64_t turn_n
     atomic_store(resting, false);
 }
 
-/* A reader that has been answered and waits for this CPU goes first: when it comes back here it has
- * closed its file. To sleep before, and to be woken by that, would cost it more than all else of
- * the answer. */
-static bool let_reader_go_on(Worker *worker)
+/* A reader that has been answered and waits for this CPU goes first: mostly it has closed its file
+ * when this comes back. To sleep before, and to be woken by that, would cost it more than all else
+ * of the answer. False: nobody had the CPU. */
+static bool let_reader_go_on(Worker *worker, const SfConnection *connection)
 {
-    if (!worker->answered)
+    if (sf_flood_is_on(&connection->flood) || coarse_nsec() < worker->stay_until)
         return false;
-    worker->answered = false;
+    uint64_t begin = nsec_of(CLOCK_MONOTONIC);
     (void)sched_yield();
+    if (nsec_of(CLOCK_MONOTONIC) - begin > AWAY_NSEC)
+        worker->stay_until = coarse_nsec() + STAY_NSEC;
     return true;
 }
 
@@ -309,8 +319,9 @@ static int serve_some(Worker *worker, SfConnection *connection, unsigned *count,
 
     while (*count < most && (r >= 0 || r == -ENOENT || r == -EINTR)) {
         r = serve_one(worker, connection);
-        if (r == -EAGAIN && let_reader_go_on(worker)) {
-            r = serve_one(worker, connection);
+        if (r == -EAGAIN && worker->answered) {
+            worker->answered = false;
+            r = let_reader_go_on(worker, connection) ? serve_one(worker, connection) : r;
             worker->elsewhere = r == -EAGAIN;
         }
         ++*count;
@@ -345,7 +356,8 @@ static TurnEnd serve_turn(Worker *worker, SfConnection *connection)
     if (r >= 0 && worker->aside.count > 0 && !rests)
         r = serve_some(worker, connection, &count, ASIDE_TURN);
     serve_aside(worker, connection);
-    look_at_reader(worker, connection);
+    if (r != -ENODEV)
+        look_at_reader(worker, connection);
     if (rests)
         rest(worker, connection, turn_nsec);
     return r == -ENODEV ? TURN_DEAD : r < 0 ? TURN_DONE : TURN_FULL;
@@ -427,10 +439,10 @@ static int arm(const SfServer *server, SfConnection *connection, unsigned from)
     return 0;
 }
 
-/* The next connection to serve, or NO_KEY. full: one that was served until its turn was full; it is
- * gone on with if no other has a request. To hand it on would wake a second thread on its reader's
- * CPU, beside which the kernel has the reader wake on another one. One at a time: a second one
- * would wait behind the first although another thread is free. */
+/* The next connection to serve, NO_KEY or STOP_KEY. full: one that was served until its turn was
+ * full; it is gone on with if no other has a request. To hand it on would wake a second thread on
+ * its reader's CPU, beside which the kernel has the reader wake on another one. One at a time: a
+ * second one would wait behind the first although another thread is free. */
 static uint64_t next_key(Worker *worker, uint64_t full)
 {
     struct epoll_event event;
@@ -440,7 +452,9 @@ static uint64_t next_key(Worker *worker, uint64_t full)
     return n > 0 ? event.data.u64 : full; /* something is due; EINTR: a debugger or a stop */
 }
 
-/* Gives the connection a turn. True when that was full: it is to be gone on with, or armed. */
+/* Gives the connection a turn. True when that was full, of one reader: it is to be gone on with, or
+ * armed. Where several read, a thread that never sleeps would wait for its share of the CPU beside
+ * others that do not either. */
 static bool serve(Worker *worker, uint64_t key)
 {
     SfServer *server = worker->server;
@@ -450,7 +464,8 @@ static bool serve(Worker *worker, uint64_t key)
         return false;
     unsigned lane = sf_relaxed_get(&connection->lane);
     TurnEnd end = serve_turn(worker, connection);
-    bool full = end == TURN_FULL && sf_relaxed_get(&connection->lane) == lane;
+    bool full =
+        end == TURN_FULL && worker->reader_count == 1 && sf_relaxed_get(&connection->lane) == lane;
     if (!full && end != TURN_DEAD)
         (void)arm(server, connection, lane); /* fails for a file that is not in the set */
     release(server, connection);

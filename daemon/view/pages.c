@@ -38,6 +38,10 @@
 #define FRESH_NSEC (SF_VIEW_SHARED_MSEC * UINT64_C(1000000))
 /* After that an answer was taken in or dropped, even by a thread that waits for a CPU. */
 #define TAKEN_NSEC (10 * FRESH_NSEC)
+/* After that also what the kernel takes in without looking whether it was told since: the answer to
+ * truncate(2), and the first attributes of an inode that it had dropped. A text that is stored
+ * before may be cut by that, and is stored again. */
+#define SETTLED_NSEC (10 * TAKEN_NSEC)
 
 static Pages *pages_of(SfView *view, const Place *place)
 {
@@ -220,7 +224,7 @@ int sf_pages_fill(SfView *view, const Place *place, const SfText *text, int flag
         sf_pages_unclaim(view, place, true);
         return r == -ENOSPC ? -ENFILE : r;
     }
-    uint64_t hash = sf_hash(text->data, text->len);
+    uint64_t hash = sf_hash(text->data, text->len), now = sf_view_nsec();
     (void)pthread_mutex_lock(&view->lock);
     *ret_opened = (SfViewOpened){.handle = pages->shared,
                                  .paged = true,
@@ -229,15 +233,16 @@ int sf_pages_fill(SfView *view, const Place *place, const SfText *text, int flag
     ret_opened->ask = pages->told_least < text->len || pages->told_most > text->len;
     if (ret_opened->ask)
         recall(pages);
-    bool there = pages->stored && pages->stored_hash == hash && pages->size == text->len &&
-                 pages->offered == 0;
-    ret_opened->store = ret_opened->ask || !there;
-    pages->stored = true; /* if it cannot be, the file is given up */
+    if (pages->size != text->len || pages->offered > 0)
+        pages->other_nsec = now;
+    bool settled = now - pages->other_nsec > SETTLED_NSEC;
+    ret_opened->store = ret_opened->ask || !settled || !pages->stored || pages->stored_hash != hash;
+    pages->stored = settled; /* if it cannot be, the file is given up (sf_pages_close) */
     pages->stored_hash = hash;
     pages->size = text->len;
     pages->offered = 0;
     pages->stale = pages->renewed = false;
-    pages->made_nsec = sf_view_nsec();
+    pages->made_nsec = now;
     (void)pthread_mutex_unlock(&view->lock);
     return 0;
 }
@@ -541,6 +546,8 @@ void sf_pages_stat(SfView *view, unsigned node, struct stat *stat)
         uint64_t size = (uint64_t)stat->st_size;
         pages->told_least = MIN(pages->told_least, size);
         pages->told_most = MAX(pages->told_most, size);
+        if (size != pages->size)
+            pages->other_nsec = sf_view_nsec();
         stat->st_mtim.tv_sec += (time_t)(pages->changes / NSEC_PER_SEC);
         stat->st_mtim.tv_nsec += (long)(pages->changes % NSEC_PER_SEC);
         if (stat->st_mtim.tv_nsec >= (long)NSEC_PER_SEC) {

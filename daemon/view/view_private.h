@@ -36,10 +36,11 @@ typedef struct Pages {
      * none.
      */
     uint64_t told_least, told_most;
-    /* The text that was stored last, where nothing else can have come into the pages since: they
-     * have it, or nothing. */
+    /* The text that was stored last, where nothing else can have come into the pages since, and no
+     * other size into the kernel: they have it, or nothing, and the file has its length. */
     bool stored;
     uint64_t stored_hash;
+    uint64_t other_nsec; /* when attributes showed another size than `size`, or that changed */
     uint64_t changes; /* texts the pages had under one open file: nanoseconds added to the time */
     bool stale;       /* the kernel was told to ask before it reads on */
     /* A text was made for a reader that came back, and the kernel has not asked for any of it yet:
