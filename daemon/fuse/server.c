@@ -2,10 +2,10 @@
 /*
  * The worker pool. Each connection is in one lane's epoll set (lanes.h) with EPOLLONESHOT: one
  * worker at a time has it, answers what is there, and arms it again when nothing is left, or when
- * others of the lane have requests at the end of a turn. So a container
- * that floods its view, or a request that hangs in the kernel, has one worker and not the pool, and
- * a new request wakes one thread: with a level-triggered set every waiting thread is woken for each
- * request and finds nothing. Of a request, what is looked at here is who waits for it.
+ * others of the lane have requests at the end of a turn. So a container that floods its view, or a
+ * request that hangs in the kernel, has one worker and not the pool, and a new request wakes one
+ * thread: with a level-triggered set every waiting thread is woken for each request and finds
+ * nothing. Of a request, what is looked at here is who waits for it.
  */
 
 #include "daemon/fuse/server.h"
@@ -73,7 +73,7 @@ typedef struct Worker {
     pid_t readers[SF_FLOOD_READERS]; /* of this turn, each once, as far as there is room */
     unsigned reader_count;
     pid_t reader;        /* the last one of this turn; 0: there was none */
-    bool answered;       /* one, and nothing since */
+    bool answered;       /* by what was served last, and has not had the CPU since */
     bool elsewhere;      /* for all that is known, it does not run on this CPU */
     uint64_t stay_until; /* before that it does not give the CPU away; coarse monotonic */
     SfAside aside;       /* of this turn */

@@ -224,8 +224,9 @@ int sf_pages_fill(SfView *view, const Place *place, const SfText *text, int flag
         sf_pages_unclaim(view, place, true);
         return r == -ENOSPC ? -ENFILE : r;
     }
-    uint64_t hash = sf_hash(text->data, text->len), now = sf_view_nsec();
+    uint64_t hash = sf_hash(text->data, text->len);
     (void)pthread_mutex_lock(&view->lock);
+    uint64_t now = sf_view_nsec(); /* not before what others have noted */
     *ret_opened = (SfViewOpened){.handle = pages->shared,
                                  .paged = true,
                                  .text = sf_keep_text(sf_view_keep(view), pages->shared->id)};
