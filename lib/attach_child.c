@@ -36,12 +36,11 @@
 
 /* Linux has no more CPUs (CONFIG_NR_CPUS of all architectures). glibc's sets of that size are made
  * by malloc(3). */
-#define MASK_CPUS 8192u
-#define MASK_WORD_BITS (8 * (unsigned)sizeof(unsigned long))
+#define MASK_CPUS 8192
 
 typedef struct CpuMask {
-    unsigned long bits[MASK_CPUS / MASK_WORD_BITS];
-    int bytes; /* that the kernel uses; not above 0: it did not say */
+    cpu_set_t sets[MASK_CPUS / CPU_SETSIZE];
+    bool known;
 } CpuMask;
 
 static int open_resolved(int dir_fd, const char *path, uint64_t flags, uint64_t resolve)
@@ -285,18 +284,17 @@ static void stay_on_this_cpu(CpuMask *ret_former)
     CpuMask own = {0};
     int cpu = sched_getcpu();
 
-    ret_former->bytes =
-        (int)syscall(SYS_sched_getaffinity, 0, sizeof(ret_former->bits), ret_former->bits);
-    if (ret_former->bytes <= 0 || cpu < 0 || (unsigned)cpu >= MASK_CPUS)
+    ret_former->known = sched_getaffinity(0, sizeof(ret_former->sets), ret_former->sets) == 0;
+    if (!ret_former->known || cpu < 0)
         return;
-    own.bits[(unsigned)cpu / MASK_WORD_BITS] = 1ul << (unsigned)cpu % MASK_WORD_BITS;
-    (void)syscall(SYS_sched_setaffinity, 0, sizeof(own.bits), own.bits);
+    CPU_SET_S((size_t)cpu, sizeof(own.sets), own.sets);
+    (void)sched_setaffinity(0, sizeof(own.sets), own.sets);
 }
 
 static void go_anywhere(const CpuMask *former)
 {
-    if (former->bytes > 0)
-        (void)syscall(SYS_sched_setaffinity, 0, former->bytes, former->bits);
+    if (former->known)
+        (void)sched_setaffinity(0, sizeof(former->sets), former->sets);
 }
 
 static int take_all(const SfAttachPlan *plan, SfAttachReport *report)

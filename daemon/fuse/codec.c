@@ -490,28 +490,24 @@ static const struct fuse_lowlevel_ops operations = {
     .statfs = op_statfs,
 };
 
-static void keep_init_reply(SfCodec *codec, const struct iovec *iov, int count)
+/* The parts, one behind the other, as far as they fit: how long that is. */
+static size_t join(const struct iovec *iov, int count, char *buffer, size_t size)
 {
     size_t len = 0;
 
-    for (int i = 0; i < count && len + iov[i].iov_len <= sizeof(codec->init_reply); i++) {
-        memcpy(codec->init_reply + len, iov[i].iov_base, iov[i].iov_len);
+    for (int i = 0; i < count && len + iov[i].iov_len <= size; i++) {
+        memcpy(buffer + len, iov[i].iov_base, iov[i].iov_len);
         len += iov[i].iov_len;
     }
-    codec->init_reply_len = len;
+    return len;
 }
 
 /* In one piece: the kernel looks up the page of each part anew (0.3 us). */
-static ssize_t write_flat(const struct iovec *iov, int count, size_t len)
+static ssize_t write_flat(const struct iovec *iov, int count)
 {
     _Alignas(FLAT_BYTES) char flat[FLAT_BYTES];
-    size_t at = 0;
 
-    for (int i = 0; i < count; i++) {
-        memcpy(flat + at, iov[i].iov_base, iov[i].iov_len);
-        at += iov[i].iov_len;
-    }
-    return write(serving->fd, flat, len);
+    return write(serving->fd, flat, join(iov, count, flat, sizeof(flat)));
 }
 
 /* libfuse's replies come out here. It is told that all went well: it would only print what went
@@ -525,9 +521,10 @@ static ssize_t write_reply(int fd, struct iovec *iov, int count, void *data)
     for (int i = 0; i < count; i++)
         len += iov[i].iov_len;
     if (serving->keep_init)
-        keep_init_reply(serving->keep_init, iov, count);
+        serving->keep_init->init_reply_len = join(iov, count, serving->keep_init->init_reply,
+                                                  sizeof(serving->keep_init->init_reply));
     do
-        n = len <= FLAT_BYTES ? write_flat(iov, count, len) : writev(serving->fd, iov, count);
+        n = len <= FLAT_BYTES ? write_flat(iov, count) : writev(serving->fd, iov, count);
     while (n < 0 && errno == EINTR);
     if (n < 0)
         serving->reply_error = -errno;

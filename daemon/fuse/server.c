@@ -114,6 +114,13 @@ static uint64_t coarse_nsec(void)
     return nsec_of(CLOCK_MONOTONIC_COARSE);
 }
 
+static void set_busy(Worker *worker, bool busy)
+{
+    uint64_t since = busy ? coarse_nsec() : 0;
+
+    atomic_store_explicit(&worker->busy_since, since, memory_order_relaxed);
+}
+
 bool sf_server_is_stuck(const SfServer *server)
 {
     uint64_t now = coarse_nsec();
@@ -176,10 +183,10 @@ static void look_at_reader(Worker *worker, SfConnection *connection)
         sf_relaxed_put(&connection->look_in, due - turn);
         return;
     }
-    atomic_store_explicit(&worker->busy_since, coarse_nsec(), memory_order_relaxed);
+    set_busy(worker, true);
     bool same = sf_view_reader_cpu(connection->view, worker->reader, &cpu) < 0 ||
                 sf_lanes_of_cpu(lanes, cpu) == lane;
-    atomic_store_explicit(&worker->busy_since, 0, memory_order_relaxed);
+    set_busy(worker, false);
     if (!same)
         sf_relaxed_put(&connection->lane, sf_lanes_of_cpu(lanes, cpu));
     every = same ? MIN(every * 2, LOOK_MOST) : 1;
@@ -226,7 +233,7 @@ static int serve_one(Worker *worker, SfConnection *connection)
     int r = n < 0 ? -errno : 0;
     if (n >= 0) {
         const struct fuse_in_header *header = (const struct fuse_in_header *)worker->buffer;
-        atomic_store_explicit(&worker->busy_since, coarse_nsec(), memory_order_relaxed);
+        set_busy(worker, true);
         memcpy(worker->buffer, worker->journal, (size_t)n);
         pid_t reader = header->opcode == FUSE_RELEASE ? 0 : (pid_t)header->pid;
         SfCodecServed served = serve_or_put_aside(worker, &peer, (size_t)n);
@@ -236,7 +243,7 @@ static int serve_one(Worker *worker, SfConnection *connection)
         worker->answered = reader != 0 && !served.waits;
         if (reader != 0)
             worker->reader = reader;
-        atomic_store_explicit(&worker->busy_since, 0, memory_order_relaxed);
+        set_busy(worker, false);
         atomic_fetch_add_explicit(&worker->requests, 1, memory_order_relaxed);
         sf_view_count_request(connection->view);
     }
@@ -269,7 +276,7 @@ static void serve_aside(Worker *worker, SfConnection *connection)
             break;
     }
     peer.turn = SF_CODEC_WAITED;
-    atomic_store_explicit(&worker->busy_since, coarse_nsec(), memory_order_relaxed);
+    set_busy(worker, true);
     for (unsigned i = 0; i < aside->count; i++) {
         SfCodecServed served = sf_codec_serve(worker->server->codec, &peer, aside->waits[i].request,
                                               aside->waits[i].len, false);
@@ -278,7 +285,7 @@ static void serve_aside(Worker *worker, SfConnection *connection)
             note_served(worker, peer.key, &served);
     }
     sf_aside_clear(aside, worker->server->keep);
-    atomic_store_explicit(&worker->busy_since, 0, memory_order_relaxed);
+    set_busy(worker, false);
 }
 
 /* A flood of requests leaves CPU time to others. One thread of a lane sleeps for it at a time: the

@@ -89,6 +89,13 @@ static Pages *need_pages(SfView *view, unsigned node)
     return pages;
 }
 
+/* An open file with a text of its own, which may come into the pages. Under the lock. */
+static void add_other(Pages *pages)
+{
+    pages->others++;
+    pages->stored = false;
+}
+
 bool sf_pages_claim(SfView *view, const Place *place, bool share, pid_t tid)
 {
     bool shared = false;
@@ -99,9 +106,10 @@ bool sf_pages_claim(SfView *view, const Place *place, bool share, pid_t tid)
     Pages *pages = need_pages(view, place->node);
     accept(pages, tid);
     shared = share && !pages->open && pages->others == 0;
-    pages->open |= shared;
-    pages->others += !shared;
-    pages->stored &= shared;
+    if (shared)
+        pages->open = true;
+    else
+        add_other(pages);
     (void)pthread_mutex_unlock(&view->lock);
     return shared;
 }
@@ -113,8 +121,8 @@ bool sf_pages_fit(SfView *view, const Place *place, size_t len)
     (void)pthread_mutex_lock(&view->lock);
     bool fits = len >= pages->size;
     if (!fits) {
-        pages->open = pages->stored = false;
-        pages->others++;
+        pages->open = false;
+        add_other(pages);
     }
     (void)pthread_mutex_unlock(&view->lock);
     return fits;
